@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make demo` and `make test`. Everything lives in .venv; nothing else is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check lint bench clean
+
+$(VENV)/.installed: pyproject.toml
+	@echo "== making $(VENV) and installing IncidentOS (the first time takes some minutes: torch is large)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet 'pip>=25.1'
+	$(PIP) install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.installed
+	@echo "== the demo: a sample memory in a temporary folder, a real server, a real MCP client"
+	$(BIN)/incidentos demo
+
+test: $(VENV)/.installed
+	@echo "== all tests"
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	@echo "== format, lint, types"
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# A developer's loop: what is fast and finds most.
+check: lint
+	@echo "== the fast tests"
+	$(BIN)/python -m pytest -q -m "not slow"
+
+bench: $(VENV)/.installed
+	@echo "== benchmarks (they need ../shared/bench)"
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

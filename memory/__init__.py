@@ -1,0 +1,1 @@
+"""What is known: incidents, their storage, recall, confidence and runbooks. Imports neither `tools` nor `prompts`."""

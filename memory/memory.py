@@ -1,0 +1,307 @@
+"""The memory as the tools see it: take in an incident, recall, resolve, import. Store, index and embedder in step."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .confidence import Evidence, Match, probability
+from .embedding.background import BackgroundEmbedder, embed_incidents
+from .errors import InvalidInput, UnknownIncident
+from .failure_types import LABELS, classify, classify_incident
+from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
+from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Prediction, Vectors
+from .recall import Hit, Query, Recall, Scope
+from .redaction import redact, redact_incident
+
+SAME_INCIDENT = 0.97
+"""Cosine from which a text is the incident that is already open; the original system's threshold."""
+
+_QUERY_CHARACTERS = 20_000
+"""A query beyond this is cut: the embedding reads the first thousand, and the most telling words stand early."""
+
+
+_SPARE = 12
+"""Hits beyond the limit that are looked at, since service and failure type can still move them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What recall found, and what it had to do without (sentences for the user)."""
+
+    matches: tuple[Match, ...]
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of an imported batch."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    kept: tuple[str, ...] = ()
+
+    def __add__(self, other: Imported) -> Imported:
+        return Imported(
+            self.added + other.added,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.kept + other.kept,
+        )
+
+
+class IncidentMemory:
+    """The memory of one server process. Safe for use from several threads."""
+
+    def __init__(self, store: IncidentStore, embedder: BackgroundEmbedder) -> None:
+        self.store = store
+        self.embedder = embedder
+        self.recall = Recall(store)
+
+    # Taking in
+
+    def open_incident(
+        self, title: str, description: str, service: str | None = None, severity: str | None = None
+    ) -> tuple[Incident, bool]:
+        """Store a new open incident, or find the open one that it repeats.
+
+        Returns:
+            The incident as stored, and whether it was there before.
+        """
+        now = utcnow()
+        incident = redact_incident(
+            Incident(
+                id=secrets.token_hex(4),
+                title=title,
+                description=description,
+                service=service,
+                severity=severity,
+                created_at=now,
+                updated_at=now,
+                source="analyze_incident",
+            )
+        )
+        incident = replace(incident, failure_type=classify_incident(incident))
+        vectors, model = self._vectors(incident)
+
+        def repeat_of() -> str | None:
+            known = self.store.find_open_by_text(normalise(incident.text))
+            if known is None and vectors is not None:
+                near = self.recall.nearest_open(vectors[0], incident.service)
+                known = near[0] if near and near[1] >= SAME_INCIDENT else None
+            return known
+
+        while self.store.get(incident.id) is not None:  # 1 in 4 billion for each incident stored
+            incident = replace(incident, id=secrets.token_hex(4))
+        with self.recall.lock:
+            stored = self.store.insert(incident, vectors, model, repeat_of=repeat_of)
+        if vectors is None:
+            self.embedder.catch_up()
+        return stored, stored.id != incident.id
+
+    def resolve(
+        self,
+        incident_id: str,
+        root_cause: str,
+        steps: Sequence[Step],
+        prevention: str | None,
+    ) -> tuple[Incident, bool]:
+        """Store how an incident ended, as a person tells it. A second call amends; the history keeps the first.
+
+        Returns:
+            The incident as read back from the store, and whether this was an amendment.
+
+        Raises:
+            UnknownIncident: no incident has the id.
+        """
+        before = self.get(incident_id)
+        now = utcnow()
+        resolved = redact_incident(
+            replace(
+                before,
+                status=Status.RESOLVED,
+                resolved_at=before.resolved_at or now,
+                updated_at=now,
+                resolution=Resolution(root_cause, tuple(steps), prevention, Provenance.CONFIRMED),
+            )
+        )
+        resolved = replace(resolved, failure_type=classify_incident(resolved))
+        again = before.status is Status.RESOLVED
+        vectors, model = self._vectors(resolved)
+        self.store.update(resolved, vectors, model, action="amended" if again else "resolved")
+        if vectors is None:
+            self.embedder.catch_up()
+        return self.get(incident_id), again
+
+    def import_batch(self, incidents: Sequence[Incident], *, embed: bool, dry_run: bool = False) -> Imported:
+        """Store the incidents of a file in one transaction. Importing the same again changes nothing.
+
+        A known id is updated where the file says something else. But an open record never replaces a resolved one,
+        and what a person confirmed stands against any file; those ids are named in `kept`. With `dry_run` nothing
+        is written.
+
+        Raises:
+            InvalidInput: an id stands for an incident of another origin; nothing of the batch is stored.
+            EmbeddingError: `embed` is set and there is no embedding model.
+        """
+        prepared = [redact_incident(incident) for incident in incidents]
+        prepared = [replace(incident, failure_type=classify_incident(incident)) for incident in prepared]
+        embedder = self.embedder.wait() if embed and not dry_run else None
+        self._use_embedder()
+        added = updated = unchanged = 0
+        kept: list[str] = []
+        fresh: list[tuple[Incident, Incident | None]] = []
+        in_batch: dict[str, Incident] = {}
+        for incident in prepared:
+            known = in_batch.get(incident.id) or self.store.get(incident.id)
+            if known is not None and known.external_id != incident.external_id:
+                raise InvalidInput(f"The id {incident.id!r} already stands for {known.external_id or known.id!r}.")
+            if known is not None and _content(known) == _content(incident):
+                unchanged += 1
+                continue
+            if known is not None and _stands(known, incident):
+                kept.append(incident.id)
+                continue
+            if known is None:
+                added += 1
+            else:
+                updated += 1
+            in_batch[incident.id] = incident
+            fresh.append((incident, known))
+        if not dry_run:
+            vectors = (
+                embed_incidents(embedder, [incident for incident, _ in fresh]) if embedder else [None] * len(fresh)
+            )
+            model = embedder.identity if embedder else None
+            with self.store.transaction():
+                for (incident, known), its_vectors in zip(fresh, vectors, strict=True):
+                    if known is None:
+                        self.store.insert(incident, its_vectors, model, action="imported")
+                    else:
+                        current = self.get(incident.id)
+                        self.store.update(
+                            replace(incident, revision=current.revision), its_vectors, model, action="imported"
+                        )
+        return Imported(added, updated, unchanged, tuple(kept))
+
+    def remember_prediction(self, prediction: Prediction) -> None:
+        """Keep what an analysis said, to be judged when the incident is resolved."""
+        self.store.remember_prediction(prediction)
+
+    # Recalling
+
+    def find(self, text: str, limit: int, scope: Scope = Scope(), *, about: Incident | None = None) -> Recalled:
+        """The incidents that resemble the text, likeliest first. `about` is the incident that the text describes:
+        it is not found itself, and its service and failure type count."""
+        text = redact(text)[:_QUERY_CHARACTERS]
+        if about is not None:
+            scope = replace(scope, exclude=scope.exclude | {about.id})
+        service = about.service if about else scope.service
+        kind = classify_incident(about) if about else classify(None, text)
+        embedder = self._use_embedder()
+        vector = embedder.embed([text])[0] if embedder else None
+        hits = self.recall.find(Query(text, vector), limit + _SPARE, scope)
+        incidents = {s.incident.id: s.incident for s in self.store.get_many([hit.incident_id for hit in hits], None)}
+        matches = [
+            self._match(text, service, kind, incident, hit)
+            for hit in hits
+            if (incident := incidents.get(hit.incident_id)) is not None
+        ]
+        matches.sort(key=lambda match: -match.probability)
+        return Recalled(tuple(matches[:limit]), tuple(self.degraded()))
+
+    def _match(self, text: str, service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
+        same_type = kind is not FailureType.OTHER and kind is classify_incident(incident)
+        same_service = bool(service and incident.service) and normalise(service or "") == normalise(
+            incident.service or ""
+        )
+        why: list[str] = []
+        if shared := self.recall.shared_terms(text, incident):
+            why.append("shares " + ", ".join(shared))
+        if hit.best is not None:
+            why.append(f"meaning {hit.best:.2f}")
+        if same_service:
+            why.append(f"same service {incident.service}")
+        if same_type:
+            why.append(f"same failure type: {LABELS[kind]}")
+        evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
+        return Match(incident, hit, probability(evidence), tuple(why))
+
+    def degraded(self) -> Iterable[str]:
+        """What recall has to do without at the moment, a sentence each."""
+        state = self.embedder.state
+        if state == "failed":
+            yield f"Recall is by words alone: {self.embedder.error}"
+        elif state != "ready":
+            yield "Recall is by words alone: the embedding model is still loading. Ask again in a few seconds."
+        else:
+            lacking = self.recall.not_embedded
+            if lacking:
+                yield f"{lacking} incidents are not embedded yet and are found by their words alone; it goes on behind."
+                self.embedder.catch_up()
+
+    # Reading
+
+    def get(self, incident_id: str) -> Incident:
+        """The incident.
+
+        Raises:
+            InvalidInput: the id is malformed.
+            UnknownIncident: no incident has it.
+        """
+        incident = self.store.get(check_id(incident_id))
+        if incident is None:
+            near = self.store.ids_starting(incident_id[:4], 3)
+            raise UnknownIncident(incident_id, f"Similar ids: {', '.join(near)}." if near else "")
+        return incident
+
+    def page(self, wanted: Filter, limit: int, cursor: str | None) -> Page:
+        """One page of incidents, newest first."""
+        return self.store.page(wanted, limit=limit, cursor=cursor)
+
+    def history(self, incident_id: str) -> list[HistoryEntry]:
+        """Everything that happened to an incident, oldest first."""
+        return self.store.history(self.get(incident_id).id)
+
+    def counts(self) -> Counts:
+        """How much is stored, and how much of it the current model has not embedded."""
+        embedder = self.embedder.current()
+        return self.store.counts(embedder.identity if embedder else None)
+
+    def warm_up(self) -> None:
+        """Load the index now rather than in the first call."""
+        self.recall.sync()
+
+    def close(self) -> None:
+        """Stop what runs behind and release the file."""
+        self.embedder.stop()
+        self.store.close()
+
+    def _vectors(self, incident: Incident) -> tuple[Vectors | None, str | None]:
+        """The incident's vectors and their model, or nothing while there is no model."""
+        embedder = self._use_embedder()
+        return (embed_incidents(embedder, [incident])[0], embedder.identity) if embedder else (None, None)
+
+    def _use_embedder(self) -> Embedder | None:
+        self.embedder.start()
+        embedder = self.embedder.current()
+        if embedder is not None:
+            self.recall.use_model(embedder.identity, embedder.dimensions)
+        return embedder
+
+
+def _stands(known: Incident, incoming: Incident) -> bool:
+    """Whether what is stored stands against what a file says of the same incident."""
+    if known.status is Status.RESOLVED and incoming.status is Status.OPEN:
+        return True
+    mine, theirs = known.resolution, incoming.resolution
+    confirmed = mine is not None and mine.provenance is Provenance.CONFIRMED
+    return confirmed and (theirs is None or theirs.provenance is not Provenance.CONFIRMED)
+
+
+def _content(incident: Incident) -> Incident:
+    """The incident without what only this store knows of it."""
+    return replace(incident, revision=0, updated_at=datetime.min)

@@ -1,0 +1,271 @@
+"""Recall: which past incidents resemble a text.
+
+Two arms look at every incident: BM25 over words and identifiers, and cosine over embeddings. Their scores are put on
+one scale (standard deviations above the mean of this query) and added. Adding scores beats adding ranks here, since a
+score also says *how much* better the first one is: see `bench/README.md` for the figures.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from .failure_types import classify_incident
+from .incident import Incident, Status
+from .index.columns import Column
+from .index.lexical import K1, LexicalIndex
+from .index.semantic import SemanticIndex
+from .index.tokens import surface_forms, terms
+from .ports import IncidentStore, StoredVectors, Vectors
+
+TITLE_WEIGHT = 2.0
+"""A term of the title counts as this many of the text; measured on the dev judgments, 2 and 3 tie."""
+
+LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
+"""Shares of the arms in the fused score: BM25, cosine of the whole text, best cosine of any chunk."""
+
+_PRIOR_STRENGTH = 20
+_PRIOR_SPREAD = {"lexical": 0.07, "cosine": 0.11}
+"""In a small memory a standard deviation means little, so it is drawn towards a typical one, as if that many more
+incidents had been seen."""
+
+MAX_QUERY_TERMS = 96
+"""Distinct terms of a query that are looked up, the most telling ones; a pasted log would bring thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for. `vector` is None while there is no embedding model."""
+
+    text: str
+    vector: Vectors | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which incidents may be found; None means any. `before` and `since` are about `created_at`, and leave out
+    incidents that have none."""
+
+    status: Status | None = None
+    service: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    exclude: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A found incident and how it was found.
+
+    `score` orders the hits of one query and means nothing across queries. `lexical` is BM25 as a share of what a
+    perfect match of all terms could reach (0 to about 1); `cosine` and `best` are cosines of the whole text and of
+    the best chunk (−1 to 1), None where either side has no vector.
+    """
+
+    incident_id: str
+    score: float
+    lexical: float
+    cosine: float | None
+    best: float | None
+
+
+class Recall:
+    """The search index over a store, kept in step with it.
+
+    `sync` brings in what this process or any other has written since; `find` searches. Safe for use from several
+    threads: one works, the others wait.
+    """
+
+    def __init__(self, store: IncidentStore) -> None:
+        self._store = store
+        self.lock = threading.RLock()
+        """Taken by every method. Who calls into recall from within a store transaction takes it before the
+        transaction, so that the order of the two locks is always the same."""
+        self._model: str | None = None
+        self._dimensions = 1
+        self._reset()
+
+    def _reset(self) -> None:
+        self._seen = 0
+        self._loaded = False
+        self._lexical = LexicalIndex()
+        self._semantic = SemanticIndex(self._dimensions)
+        self._ids: list[str] = []
+        self._slot_of: dict[str, int] = {}
+        self._live: Column[np.bool_] = Column(np.bool_)
+        self._open: Column[np.bool_] = Column(np.bool_)
+        self._embedded: Column[np.bool_] = Column(np.bool_)
+        self._created: Column[np.float64] = Column(np.float64)
+        self._service: Column[np.int32] = Column(np.int32)
+        self._services: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    @property
+    def model(self) -> str | None:
+        """The identity of the model whose vectors are searched; None while recall is lexical."""
+        return self._model
+
+    @property
+    def not_embedded(self) -> int:
+        """How many incidents can be found by their words alone, for want of vectors of this model."""
+        with self.lock:
+            return int((self._live.view & ~self._embedded.view).sum())
+
+    def use_model(self, identity: str, dimensions: int) -> None:
+        """Search the vectors of this model from now on."""
+        with self.lock:
+            if identity != self._model:
+                self._model, self._dimensions = identity, dimensions
+                self._reset()
+
+    def sync(self) -> None:
+        """Take in every change of the store since the last call."""
+        with self.lock:
+            if not self._loaded:
+                last = self._store.last_change()  # before the scan: what comes in between is then read twice
+                for stored in self._store.scan(self._model):
+                    self._put(stored)
+                self._seen, self._loaded = last, True
+            changes = self._store.changes_since(self._seen)
+            if not changes:
+                return
+            for stored in self._store.get_many([change.incident_id for change in changes], self._model):
+                self._put(stored)
+            self._seen = changes[-1].number
+            if len(self._ids) > 2 * len(self._slot_of) + 1000:  # mostly dead slots: start over without them
+                self._reset()
+                self.sync()
+
+    def _put(self, stored: StoredVectors) -> None:
+        incident = stored.incident
+        old = self._slot_of.get(incident.id)
+        if old is not None:
+            self._live.view[old] = False
+            self._lexical.remove(old)
+        slot = len(self._ids)
+        self._lexical.add(slot, term_frequencies(incident))
+        self._semantic.add(slot, stored.vectors)
+        self._ids.append(incident.id)
+        self._slot_of[incident.id] = slot
+        self._live.append(True)
+        self._open.append(incident.status is Status.OPEN)
+        self._embedded.append(stored.vectors is not None)
+        self._created.append(incident.created_at.timestamp() if incident.created_at else math.nan)
+        self._service.append(self._service_number(incident.service))
+
+    def _service_number(self, service: str | None) -> int:
+        if not service:
+            return -1
+        return self._services.setdefault(service.casefold(), len(self._services))
+
+    def find(self, query: Query, limit: int, scope: Scope = Scope()) -> list[Hit]:
+        """The best `limit` incidents in scope, best first. Incidents that share no term and have no vector are
+        still listed when there is nothing better; it is the probability that says how little that means."""
+        with self.lock:
+            self.sync()
+            allowed = self._allowed(scope)
+            count = int(allowed.sum())
+            if not count or limit < 1:
+                return []
+            wanted = self._query_terms(query.text)
+            ceiling = sum(weight * self._lexical.idf(term) for term, weight in wanted.items()) * (K1 + 1)
+            lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
+            score = LEXICAL_WEIGHT * _standard(lexical, allowed, "lexical")
+            whole = best = None
+            if query.vector is not None and self._embedded.view.any():
+                whole, best = self._semantic.scores(query.vector)
+                score += WHOLE_WEIGHT * _standard(whole, allowed, "cosine")
+                score += BEST_WEIGHT * _standard(best, allowed, "cosine")
+            score[~allowed] = -np.inf
+            count = min(limit, count)
+            top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
+            # Ties go to the newer entry, whose slot is higher.
+            top = top[np.lexsort((-top, -score[top]))][:count]
+            return [
+                Hit(
+                    incident_id=self._ids[slot],
+                    score=float(score[slot]),
+                    lexical=float(lexical[slot]),
+                    cosine=None if whole is None else float(whole[slot]),
+                    best=None if best is None else float(best[slot]),
+                )
+                for slot in top
+            ]
+
+    def nearest_open(self, vector: Vectors, service: str | None) -> tuple[str, float] | None:
+        """The open incident whose whole text is nearest to the vector, and its cosine. An incident of another
+        service (where both name one) is another incident, however alike the words are."""
+        with self.lock:
+            self.sync()
+            allowed = self._live.view & self._open.view
+            if service:
+                number = self._service_number(service)
+                allowed &= (self._service.view == number) | (self._service.view == -1)
+            if not allowed.any() or not self._embedded.view.any():
+                return None
+            cosines = np.where(allowed, self._semantic.scores(vector)[0], -2)
+            slot = int(np.argmax(cosines))
+            return self._ids[slot], float(cosines[slot])
+
+    def shared_terms(self, query: str, incident: Incident, limit: int = 6) -> list[str]:
+        """The words that a query and an incident have in common, the most telling first, as the query writes them."""
+        words = surface_forms(query)
+        common = words.keys() & term_frequencies(incident).keys()
+        with self.lock:
+            telling = sorted(common, key=lambda term: (-self._lexical.idf(term), term))
+        return [words[term] for term in telling[:limit]]
+
+    def _query_terms(self, text: str) -> Mapping[str, float]:
+        found = Counter(terms(text))
+        if len(found) <= MAX_QUERY_TERMS:
+            return found
+        return dict(sorted(found.items(), key=lambda item: -item[1] * self._lexical.idf(item[0]))[:MAX_QUERY_TERMS])
+
+    def _allowed(self, scope: Scope) -> npt.NDArray[np.bool_]:
+        allowed: npt.NDArray[np.bool_] = self._live.view.copy()
+        if scope.status is not None:
+            allowed &= self._open.view == (scope.status is Status.OPEN)
+        if scope.service:
+            allowed &= self._service.view == self._services.get(scope.service.casefold(), -2)
+        if scope.since is not None:
+            allowed &= self._created.view >= scope.since.timestamp()
+        if scope.before is not None:
+            allowed &= self._created.view < scope.before.timestamp()
+        for incident_id in scope.exclude:
+            if (slot := self._slot_of.get(incident_id)) is not None:
+                allowed[slot] = False
+        return allowed
+
+
+def term_frequencies(incident: Incident) -> Counter[str]:
+    """The weighted terms under which an incident is found: title, description, service, failure type, and how it
+    was resolved."""
+    found: Counter[str] = Counter()
+    for term in terms(incident.title or ""):
+        found[term] += TITLE_WEIGHT  # type: ignore[assignment] # a Counter of floats is still a Counter
+    resolution = incident.resolution
+    fields: Iterable[str | None] = (incident.description, incident.service)
+    if resolution is not None:
+        label = classify_incident(incident).value.replace("-", " ")
+        fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
+    for text in fields:
+        found.update(terms(text or ""))
+    return found
+
+
+def _standard(values: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], kind: str) -> npt.NDArray[np.float32]:
+    """The values in standard deviations from the mean of those that are allowed."""
+    seen = values[allowed]
+    strength = _PRIOR_STRENGTH
+    variance = (float(seen.var()) * len(seen) + _PRIOR_SPREAD[kind] ** 2 * strength) / (len(seen) + strength)
+    standard: npt.NDArray[np.float32] = (values - seen.mean()) / np.float32(math.sqrt(variance))
+    return standard

@@ -1,0 +1,108 @@
+"""Takes secrets out of every text before it is stored, embedded or sent anywhere.
+
+Alerts and terminal pastes carry credentials more often than anyone thinks. A match is replaced by
+`[redacted: kind]`, so that a reader sees that something stood there. The patterns look for shapes that are secret by
+design (prefixed tokens, key blocks) and for values that a label names as secret; a plain word after "password" in
+prose ("password reset page is slow") is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from .incident import Incident, Step
+
+# Every repetition before a required part is bounded: the text may be hostile, and 200 KB of it must not take quadratic
+# time.
+_SHAPES: tuple[tuple[str, str], ...] = (
+    ("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)"),
+    ("AWS key", r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
+    ("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})"),
+    ("GitLab token", r"\bgl(?:pat|dt|rt|cbt|ptt|soat)-[A-Za-z0-9_-]{20,}"),
+    ("Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|https://hooks\.slack\.com/services/[A-Za-z0-9/_-]+"),
+    ("Stripe key", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    ("Google key", r"\bAIza[A-Za-z0-9_-]{35}\b|\bya29\.[A-Za-z0-9_-]{20,}"),
+    ("API key", r"\b(?:gsk|hsk|sk-ant|sk-proj|sk)[-_][A-Za-z0-9_-]{20,}"),
+    ("PyPI or npm token", r"\bpypi-[A-Za-z0-9_-]{40,}|\bnpm_[A-Za-z0-9]{36}\b"),
+    ("Vault token", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
+    ("DigitalOcean token", r"\bdo[opr]_v1_[a-f0-9]{60,}"),
+    ("SendGrid key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("JWT", r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*"),
+)
+
+# What follows keeps its label and loses its value.
+_LABELLED: tuple[tuple[str, str], ...] = (
+    ("password", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s/@]{1,256})(?=@)"),
+    ("token", r"(?P<keep>\b(?:Bearer|Basic|Token)\s+)(?P<secret>[A-Za-z0-9+/_.~=-]{12,})"),
+    (
+        "secret",
+        r"(?P<keep>(?:\b|_|-)(?:pass(?:word|wd|phrase)?|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|apikey|"
+        r"access[_-]?key(?:[_-]?id)?|auth[_-]?token|access[_-]?token|refresh[_-]?token|client[_-]?secret|private[_-]?key|"
+        r"credentials?|token)[\"']?\s*(?:=|:=|:|=>)\s*)(?P<secret>\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s,;\"'&|)}\]]{6,})",
+    ),
+    ("password", r"(?P<keep>\bPGPASSWORD=|\bMYSQL_PWD=|\bREDISCLI_AUTH=|--password[= ])(?P<secret>[^\s\"']+)"),
+    ("password", r"(?P<keep>\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;]{0,200}?\s-p)(?P<secret>[^\s\"'-][^\s\"']*)"),
+    ("password", r"(?P<keep>\bredis-cli\b[^\n|;]{0,200}?\s-a\s+)(?P<secret>[^\s\"']+)"),
+    ("password", r"(?P<keep>\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)\s+[^\s:]+:)(?P<secret>[^\s\"']+)"),
+)
+
+_SHAPE_PATTERNS = tuple((kind, re.compile(pattern, re.DOTALL)) for kind, pattern in _SHAPES)
+_LABEL_PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _LABELLED)
+_PLACEHOLDER = re.compile(
+    r"[\"']?(?:<[^>]*>|\$\{?\w+\}?.*|\$\(.*|\*+|x{3,}|\.{3}|\[redacted.*|\{\{.*|null|none|true|false|expired|invalid|"
+    r"missing|required|incorrect|reset|changed|rotated|unknown|refresh\w*)[\"']?",
+    re.IGNORECASE | re.DOTALL,
+)
+_HINT = re.compile(
+    r"-----BEGIN|AKIA|ASIA|AROA|AIDA|gh[pousr]_|github_pat|gl\w+-|xox|hooks\.slack|[rsp]k_|AIza|ya29|[gh]?sk[-_]|pypi-|npm_|"
+    r"hv[sbr]\.|do[opr]_v1|SG\.|eyJ|://|bearer|basic|token|pass|pwd|secret|key|credential|mysql|redis-cli|curl",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """The text with every secret that we can recognise replaced by `[redacted: kind]`. Redacting twice changes
+    nothing more."""
+    if not _HINT.search(text):
+        return text
+    for kind, pattern in _SHAPE_PATTERNS:
+        text = pattern.sub(f"[redacted: {kind}]", text)
+    for kind, pattern in _LABEL_PATTERNS:
+        text = pattern.sub(_masker(kind), text)
+    return text
+
+
+def redact_incident(incident: Incident) -> Incident:
+    """The incident with every free text redacted. Ids and times are left as they are."""
+
+    def maybe(text: str | None) -> str | None:
+        return None if text is None else redact(text)
+
+    resolution = incident.resolution
+    return replace(
+        incident,
+        title=maybe(incident.title),
+        description=redact(incident.description),
+        service=maybe(incident.service),
+        severity=maybe(incident.severity),
+        source=maybe(incident.source),
+        url=maybe(incident.url),
+        resolution=resolution
+        and replace(
+            resolution,
+            root_cause=maybe(resolution.root_cause),
+            steps=tuple(Step(redact(s.text), maybe(s.command), s.outcome) for s in resolution.steps),
+            prevention=maybe(resolution.prevention),
+        ),
+    )
+
+
+def _masker(kind: str) -> Callable[[re.Match[str]], str]:
+    def mask(found: re.Match[str]) -> str:
+        if _PLACEHOLDER.fullmatch(found["secret"]):
+            return found[0]
+        return f"{found['keep']}[redacted: {kind}]"
+
+    return mask

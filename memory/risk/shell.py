@@ -1,0 +1,166 @@
+"""Judges a command line: reads it into simple commands and looks each of them up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
+from .reader import Reader, Simple
+from .rules import DYNAMIC, Call, Rule, target_risk
+
+MAX_LENGTH = 16_000
+"""Characters. Longer commands are judged by their words."""
+
+MAX_DEPTH = 6
+"""`sh -c "ssh host 'sudo sh -c …'"`: scripts within scripts."""
+
+MAX_PARTS = 2_000
+"""Simple commands that are judged in one call, scripts within scripts included."""
+
+# `<pod>`, `<your namespace>`, `{{ pod }}`: what a runbook leaves to the reader. In a shell `<pod>` would be
+# two redirections; it is one only where a directory of the system follows (`cat <a>/etc/passwd`).
+_PLACEHOLDER = re.compile(
+    r"<[A-Za-z](?:[\w .:/|'\u2019-]{0,60}[\w.'\u2019])?>"
+    r"(?!\s*(?:/(?:etc|dev|boot|usr|bin|lib|proc|sys)\b|[~&>]))"
+    r"|\{\{[^{}\n]{0,80}\}\}"
+)
+_PROMPT = re.compile(
+    r"^[ \t]*(?:\[[\w.-]+@[\w.-]+ [^\]$#;&|<>\n]{0,60}\][$#]|[\w.-]+@[\w.-]+:?[^\s$#;&|<>]{0,60}[$#]"
+    r"|[$%\u276f]|(?:ba)?sh-[\d.]+[$#]|PS>|mysql>"
+    r"|MariaDB \[[^\]\n]{0,40}\]>"
+    r"|\w{1,60}=[#>]|(?:\d{1,3}(?:\.\d{1,3}){3}|localhost):\d{1,5}>|redis>)[ \t]+(?=\S)",
+    re.M,
+)
+_SUDO = re.compile(r"(?:sudo\s+)+(?![-\s])")
+
+
+# Variables that make an innocent program run or load something else.
+_RUNNING_VARIABLE = re.compile(
+    r"(?:LD_PRELOAD|LD_AUDIT|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
+    r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|PROMPT_COMMAND)=(?!cat$|less$|$)"
+)
+
+
+@cache
+def _programs() -> dict[str, Rule]:
+    from . import clouds, containers, delivery, network, queues, services, stores, unix, wrappers
+
+    tables = (unix, wrappers, services, network, containers, clouds, delivery, stores, queues)
+    return {name: rule for table in tables for name, rule in table.PROGRAMS.items()}
+
+
+def judge_command(command: str) -> tuple[Risk, bool]:
+    """The risk of a command, and whether all of it was understood."""
+    judge = ShellJudge(command)
+    return judge.top(command), judge.understood
+
+
+class ShellJudge:
+    """Judges one command; it holds what has been spent of its limits. (The `Judge` of the rules.)"""
+
+    def __init__(self, whole: str) -> None:
+        self.whole, self.understood = whole, True
+        self.depth, self.parts = 0, 0
+
+    def top(self, command: str) -> Risk:
+        """The risk of a whole command: a shell script, SQL or a Redis command, perhaps behind a prompt."""
+        if len(command) > MAX_LENGTH:
+            return self._by_scan(command)
+        # A backslash at the very end continues into nothing.
+        text = _PROMPT.sub("", command).strip().rstrip("\\").strip().replace("\x00", "")
+        text = _SUDO.sub("", text, count=1) if _SUDO.match(text) else text
+        from .sql import looks_like_sql, risk_of_sql
+
+        if looks_like_sql(text):
+            return risk_of_sql(text)
+        if not text:
+            return self.opaque()
+        if all(line.lstrip().startswith("#") or not line.strip() for line in text.splitlines()):
+            # A comment, or root's prompt: judged as if it ran, and in doubt it does.
+            inner = "\n".join(line.lstrip().lstrip("#").strip() for line in text.splitlines())
+            return worst(CHANGE, self.script(inner))
+        return self.script(text)
+
+    def opaque(self) -> Risk:
+        """Something unseen runs; the words around it are all there is to go by."""
+        self.understood = False
+        return DESTROY if destructive_words(self.whole, thorough=True) else CHANGE
+
+    def _by_scan(self, text: str) -> Risk:
+        self.understood = False
+        return DESTROY if destructive_words(text, thorough=True) else CHANGE
+
+    def script(self, text: str) -> Risk:
+        """The risk of a shell script."""
+        text = _PLACEHOLDER.sub("PLACEHOLDER", text)
+        if len(text) > MAX_LENGTH or self.depth >= MAX_DEPTH:
+            return self._by_scan(text)
+        self.depth += 1
+        try:
+            script = Reader(text)
+            risk = worst(*map(self._simple, script.commands), *map(self.script, script.scripts))
+            return worst(risk, self._by_scan(text)) if script.broken else risk
+        finally:
+            self.depth -= 1
+
+    def argv(self, words: Sequence[str], stdin: str | None = None) -> Risk:
+        """The risk of one simple command."""
+        self.parts += 1
+        if self.parts > MAX_PARTS or self.depth >= 4 * MAX_DEPTH:
+            return self._by_scan(" ".join(words))
+        if not words:
+            return READ
+        if DYNAMIC in words[0]:
+            return worst(self.opaque(), by_words(words))
+        from .sql import looks_like_sql, risk_of_sql
+
+        name = words[0].rsplit("/", 1)[-1]
+        name = name.removesuffix(".exe")
+        rule = _programs().get(name) or self._rule_by_pattern(name)
+        if rule is None:
+            sentence = " ".join(words)
+            if looks_like_sql(sentence):
+                return risk_of_sql(sentence)
+            from .queues import redis_sentence
+
+            known = redis_sentence(words)
+            if known is not None:
+                return known
+            self.understood = False
+            return by_words(words)
+        self.depth += 1
+        try:
+            return rule(Call(name, tuple(words[1:]), stdin), self)
+        finally:
+            self.depth -= 1
+
+    def _rule_by_pattern(self, name: str) -> Rule | None:
+        """`mkfs.ext4`, `python3.11`: families of names."""
+        family = re.match(r"(mkfs|fsck|python|ruby|perl|pip)[\d.]*(?:\.\w+)?$", name)
+        return _programs().get(family[1]) if family else None
+
+    def _simple(self, command: Simple) -> Risk:
+        """The risk of one simple command with its redirections."""
+        risks = [READ]
+        if any(_RUNNING_VARIABLE.match(variable) for variable in command.variables):
+            risks.append(self.opaque())
+        for redirect in command.redirects:
+            if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
+                continue
+            empties = redirect.operator in (">", ">|", "&>") and not command.compound
+            risks.append(target_risk(redirect.target, truncates=empties and _prints_nothing(command.words)))
+        if command.words:
+            risks.append(self.argv(command.words, command.stdin))
+        return worst(*risks)
+
+
+def _prints_nothing(words: list[str]) -> bool:
+    """`:`, `true`, `echo -n`, `cat /dev/null`: what is put in front of `>` to empty a file."""
+    return (
+        not words
+        or words[:1] in ([":"], ["true"])
+        or words == ["cat", "/dev/null"]
+        or (words[:1] in (["echo"], ["printf"]) and not "".join(w for w in words[1:] if w != "-n").strip())
+    )

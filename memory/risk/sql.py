@@ -1,0 +1,259 @@
+"""How dangerous SQL is. sqlglot reads it: a statement is judged by its first word, a query by its whole tree.
+
+A query is read-only only if sqlglot understood all of it, nothing in it writes, and every function in it is
+one that
+is known to write nothing: `SELECT pg_terminate_backend(1)` is a query too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
+
+MAX_LENGTH = 8_000
+"""Characters that are parsed; longer SQL is judged by its words."""
+
+MAX_NESTING = 40
+"""Brackets within brackets: sqlglot descends recursively."""
+
+_READ = "SHOW DESCRIBE DESC USE BEGIN START END COMMIT ROLLBACK ABORT SAVEPOINT HELP CHECK CHECKSUM FETCH CLOSE DECLARE"
+_CHANGE = (
+    "INSERT CREATE ALTER GRANT REVOKE ANALYZE ANALYSE VACUUM REINDEX CLUSTER COMMENT COPY CALL DO LOCK "
+    "REFRESH RELOAD"
+    "PAUSE RESUME RECONNECT ENABLE DISABLE OPTIMIZE REPAIR CHANGE STOP FLUSH PREPARE EXECUTE DEALLOCATE "
+    "SET RESET NOTIFY"
+    "LISTEN UNLISTEN DISCARD CHECKPOINT REASSIGN SECURITY IMPORT LOAD INSTALL UNLOCK RENAME EXEC CACHE "
+    "SUSPEND WAIT_CLOSE"
+)
+_DESTROY = "DROP TRUNCATE DELETE UPDATE MERGE REPLACE KILL PURGE SHUTDOWN UNDROP DETACH"
+_QUERY = "SELECT WITH VALUES TABLE"
+STATEMENTS: dict[str, Risk] = {
+    **dict.fromkeys(_READ.split(), READ),
+    **dict.fromkeys(_CHANGE.split(), CHANGE),
+    **dict.fromkeys(_DESTROY.split(), DESTROY),
+}
+"""What the first word of a statement says; queries are looked into."""
+
+# Statements that are more, or less, than their first word says.
+_SPECIAL = (
+    (DESTROY, re.compile(r"ALTER\b.*\b(?:DROP|TRUNCATE|KILL|DISCARD|PURGE)\b", re.I | re.S)),
+    (DESTROY, re.compile(r"RESET\s+(?:MASTER|SLAVE|REPLICA|BINARY)|STOP\s+GROUP_REPLICATION", re.I)),
+    (
+        DESTROY,
+        re.compile(
+            r"(?:CREATE\s+OR\s+REPLACE\s+TABLE|INSERT\s+OVERWRITE|LOAD\s+DATA\b.*\bREPLACE\b)", re.I | re.S
+        ),
+    ),
+    (DESTROY, re.compile(r"DETACH\s+(?!DATABASE)", re.I)),
+    (
+        CHANGE,
+        re.compile(
+            r"SET\s+(?:GLOBAL|PERSIST|PERSIST_ONLY|PASSWORD|@@GLOBAL|@@PERSIST)|START\s+(?:SLAVE|REPLICA|GROUP)",
+            re.I,
+        ),
+    ),
+    (READ, re.compile(r"SET\s+(?:(?:SESSION|LOCAL)\s+)?[\w.@]+\s*(?:=|\bTO\b)[^;()]{0,200}$", re.I)),
+)
+
+# Functions that sqlglot does not know by name and that write nothing.
+_PURE = re.compile(
+    r"(?:pg_(?:\w*size\w*|get_\w+|is_\w+|last_\w+|current_\w+|stat_get_\w+|stat_file|table_is_visible|wal_lsn_diff"
+    r"|xact_commit_timestamp|postmaster_start_time|conf_load_time|backend_pid|blocking_pids|safe_snapshot_blocking_pids"
+    r"|lock_status|encoding_to_char|tablespace_location|relation_filepath|relation_filenode|ls_\w+|my_temp_schema|sleep"
+    r"|show_all_settings|stat_statements|stat_activity|walfile_name\w*|describe_object|typeof|column_size|char_to_encoding"
+    r"|settings_get_flags|options_to_table|buffercache_\w+|tablespace_databases|xlog_location_diff|database_size)"
+    r"|has_\w+_privilege|to_(?:char|number|date|timestamp|reg\w+|json\w*)|json\w*|array_\w+|regexp_\w+|inet_\w+|txid_current\w*"
+    r"|age|now|version|current_\w+|session_user|user|database|schema|quote_\w+|format|format_type|obj_description|col_description"
+    r"|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|unnest|generate_series|generate_subscripts"
+    r"|string_\w+|split_part|width_bucket|host|masklen|row_number|percentile_\w+|mode|bool_and|bool_or|every|cardinality"
+    r"|shobj_description|pgstattuple\w*|pgstatindex|bt_index_check|hypopg_list_indexes|unix_timestamp|from_unixtime|sys_context"
+    r"|ps_thread_id|format_bytes|format_time|format_statement|connection_id|row_count|found_rows|last_insert_id|sleep"
+    r"|isnull|is_ipv[46]|ltrim|rtrim|left|right|substr\w*|position|concat\w*|length|char_length|octet_length|round|floor|ceil\w*|abs|mod"
+    r"|uuid|md5|sha\d*|encode|decode|hashtext|date_(?:part|trunc|format|add|sub|diff|bin)|timestampdiff|timediff|time_to_sec|extract\w*|make_(?:date|interval|time|timestamp)|num_nonnulls|num_nulls|gen_random_uuid)",
+    re.I,
+)
+_LOSING = re.compile(
+    r"pg_(?:terminate_backend|cancel_backend|drop_\w+|replication_slot_advance)|lo_(?:unlink|truncate)|dblink_exec"
+    r"|mysql\.rds_kill\w*|\w*(?:drop_chunks|terminate|truncate)\w*",
+    re.I,
+)
+
+_SHELL_LIKE = frozenset(
+    [
+        "SET",
+        "KILL",
+        "USE",
+        "END",
+        "LOAD",
+        "DO",
+        "EXEC",
+        "CACHE",
+        "HELP",
+        "CHECK",
+        "CLOSE",
+        "WAIT_CLOSE",
+        "ENABLE",
+        "DISABLE",
+        "STOP",
+        "START",
+    ]
+)
+_LOWER = re.compile(
+    r"(?:select|with|explain|analyze|vacuum|reindex|grant|revoke)\s+[^-\s|]|insert\s+into\b|update\s+\S+\s+set\b|delete\s+from\b"
+    r"|merge\s+into\b|show\s+\w+(?:\s|;|$)|truncate\s+table\b|(?:drop|create|alter)\s+(?:or\s+replace\s+|unique\s+|temp\w*\s+|"
+    r"materialized\s+)?(?:table|index|view|database|schema|role|user|function|procedure|trigger|extension|sequence|type|system"
+    r"|materialized|publication|subscription|default|policy|keyspace|tablespace|aggregate|domain|owned|server|rule)\b",
+    re.I,
+)
+
+
+def looks_like_sql(text: str) -> bool:
+    """Whether a command line is bare SQL rather than a shell command."""
+    # The comments of SQL are no shell: a line of dashes in front decides too.
+    text = (
+        re.sub(r"^(?:\s*(?:--[^\n]*\n|/\*.*?\*/))+\s*", "", text[:2000], flags=re.S)
+        if text[:2] in ("--", "/*")
+        else text
+    )
+    first = re.match(r"[A-Za-z_]+", text)
+    if not first:
+        return False
+    after = text[first.end() : first.end() + 1]
+    if after not in ("", " ", "\n", "\t", ";", "(", "*", "'", '"'):
+        return False
+    word = first[0]
+    if (
+        word.upper() == word
+        and len(word) > 1
+        and (word in STATEMENTS or word in _QUERY.split() or word == "EXPLAIN")
+    ):
+        return (
+            word not in _SHELL_LIKE or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$)", text) is not None
+        )
+    return _LOWER.match(text) is not None
+
+
+def risk_of_sql(text: str, dialect: str = "") -> Risk:
+    """The risk of one or more statements; the highest counts. `dialect` is sqlglot's name, "" where unknown."""
+    if len(text) > MAX_LENGTH or _nesting(text) > MAX_NESTING:
+        return _by_scan(text)
+    # MySQL runs what stands in /*! … */; to sqlglot it is a comment.
+    text = re.sub(r"/\*M?!\d*(.*?)\*/", r" \1 ", text, flags=re.S)
+    from sqlglot.errors import SqlglotError
+
+    readers = [dialect] if dialect else ["postgres", "mysql"]
+    outcomes: list[Risk] = []
+    for reader in readers:
+        try:
+            outcomes.append(worst(*(_statement(s, reader) for s in _statements(text, reader))))
+        except (
+            SqlglotError,
+            RecursionError,
+            ValueError,
+            LookupError,
+            ArithmeticError,
+            AttributeError,
+            TypeError,
+        ):
+            outcomes.append(
+                _by_scan(text)
+            )  # sqlglot's own slips on hostile text are not errors of the caller
+        if outcomes[-1] is not CHANGE:
+            break  # a query that one dialect reads in full is one; what one calls destructive stays so
+    if DESTROY in outcomes:
+        return DESTROY
+    query = re.match(r"\s*\(*(?:SELECT|WITH|VALUES|TABLE)\b", text, re.I)
+    if not dialect and not query and re.search(r"&&|\$\(|(?<!\|)\|(?!\|)", text):
+        return _by_scan(text)  # it was taken for SQL by its first word: `SHOW x && rm y` would be none
+    # Dialects disagree on a backslash before a quote, and so on where a string ends.
+    return READ if READ in outcomes and (dialect or "\\'" not in text) else CHANGE
+
+
+def _by_scan(text: str) -> Risk:
+    return DESTROY if destructive_words(text, thorough=True) else CHANGE
+
+
+def _nesting(text: str) -> int:
+    """The deepest nesting that the text can have, quotes ignored: an upper bound, in one pass."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[()\[\]]|\b(?:case|not|select)\b|-\s*-", text, flags=re.I):
+        if bracket in (")", "]"):
+            depth = max(0, depth - 1)
+        elif bracket in ("(", "["):
+            depth += 1
+            deepest = max(deepest, depth)
+    runs = re.findall(r"(?:\b(?:not|case|when|interval|select)\s+|[-+~!]\s*){8,}", text, flags=re.I)
+    return deepest + sum(len(run) for run in runs)
+
+
+def _statements(text: str, dialect: str) -> Iterator[str]:
+    """The statements, without comments in front: what stands between the semicolons outside strings."""
+    from sqlglot import TokenType, tokenize
+
+    start: int | None = None
+    end = 0
+    for token in tokenize(text, read=dialect):
+        if token.token_type == TokenType.SEMICOLON:
+            if start is not None:
+                yield text[start:end]
+            start = None
+        else:
+            start = token.start if start is None else start
+            end = token.end + 1
+    if start is not None:
+        yield text[start:end]
+
+
+_BLOCKS = frozenset(["START", "END", "CLOSE", "USE", "CHECK", "BEGIN", "DECLARE", "ABORT"])
+_BLOCKS_PLAIN = re.compile(
+    r"\w+(?:\s*$|\s+(?:TRANSACTION|WORK|TABLE|AND|ALL)\b|\s+[\w`\"$.]+\s*$|.*\bCURSOR\b)", re.I | re.S
+)
+_EXPLAIN = re.compile(
+    r"EXPLAIN\b\s*(\([^()]{0,200}\))?((?:\s*\b(?:ANALYZE|ANALYSE|VERBOSE|EXTENDED|PARTITIONS|QUERY\s+PLAN"
+    r"|FORMAT\s*=\s*\w+)\b)*)\s*",
+    re.I,
+)
+
+
+def _statement(text: str, dialect: str) -> Risk:
+    explain = _EXPLAIN.match(text)
+    if explain:
+        runs = re.search(r"\bANALY[ZS]E\b", f"{explain[1]} {explain[2]}", re.I) is not None
+        return _statement(text[explain.end() :], dialect) if runs and explain.end() < len(text) else READ
+    first = re.match(r"\(*\s*([A-Za-z_]+)", text)
+    word = first[1].upper() if first else ""
+    if word in _QUERY.split():
+        return _query(text, dialect)
+    for risk, pattern in _SPECIAL:
+        if pattern.match(text):
+            return risk
+    if word in _BLOCKS and not _BLOCKS_PLAIN.match(text):
+        return by_words([text])  # `BEGIN DELETE …; END`: a block of code
+    known = STATEMENTS.get(word)
+    if known is CHANGE and word in ("DO", "CALL", "EXECUTE", "EXEC", "PREPARE", "COPY"):
+        return worst(CHANGE, by_words([text]))  # they carry code
+    return known if known is not None else by_words([text])
+
+
+def _query(text: str, dialect: str) -> Risk:
+    """The risk of a query by everything that stands in its tree."""
+    from sqlglot import exp, parse_one
+
+    tree = parse_one(text, read=dialect)
+    risk = READ
+    for node in tree.walk():
+        if isinstance(node, (exp.Delete, exp.Update, exp.Drop, exp.TruncateTable, exp.Merge, exp.Kill)):
+            return DESTROY
+        if isinstance(
+            node, (exp.Insert, exp.Create, exp.Alter, exp.Into, exp.Lock, exp.Command, exp.NextValueFor)
+        ):
+            risk = worst(risk, CHANGE)
+        elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)):
+            name = node.name
+            if _LOSING.fullmatch(name) or destructive_words(name):
+                return DESTROY
+            if not _PURE.fullmatch(name):
+                risk = worst(risk, CHANGE)
+    return risk

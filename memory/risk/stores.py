@@ -1,0 +1,201 @@
+"""The table of programs: databases, caches and queues."""
+
+from __future__ import annotations
+
+import re
+
+from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
+from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values
+from .sql import risk_of_sql
+
+# SQL clients
+
+# psql's own commands. `\!` runs a shell, `\g | cmd` a pipe, `\gexec` what a query returned.
+_META_READ = re.compile(
+    r"\\(?:d\w*\+?|l\+?|z|x|timing|watch|conninfo|c|connect|pset|a|t|echo|q|gx|s[fv]\+?|h|\?|encoding|errverbose"
+    r"|set|unset|prompt|G|u)(?![\w])[^\n;|]*",
+    re.I,
+)
+
+
+def _sql_text(text: str, dialect: str, judge: Judge) -> Risk:
+    """SQL as a client gets it: with the client's own commands in it."""
+    risk = READ
+    shell = re.search(r"\\!\s*([^\n]*)", text)
+    if shell:
+        risk = judge.script(shell[1]) if shell[1] else CHANGE
+        text = text[: shell.start()] + text[shell.end() :]
+    if dialect == "postgres":
+        text = _META_READ.sub("", text)
+        if re.search(r"\\[a-z]", text, re.I):
+            risk = worst(risk, by_words([text]))
+            text = re.sub(r"\\[a-z]\w*[^\n]*", "", text, flags=re.I)
+    if not text.strip():
+        return risk
+    if not text.replace(DYNAMIC, "").strip(" ;\n\t'\""):
+        return worst(risk, judge.opaque())
+    # What the shell puts in is taken for a name; were it more than that, it would be a hole in the runbook.
+    return worst(risk, risk_of_sql(text.replace(DYNAMIC, "x1"), dialect))
+
+
+def _sql_client(
+    dialect: str, *script: str, values: str, reads: str = "", words_from: int | None = None
+) -> Rule:
+    """psql and its kin.
+
+    Args:
+        script: the options whose value is SQL.
+        values: other options with a value.
+        reads: options with which the client only lists.
+        words_from: from which operand on the operands are SQL (sqlite3 FILE SQL).
+    """
+
+    def rule(call: Call, judge: Judge) -> Risk:
+        # `-psecret`: the letters of a value are no flags.
+        glued = {v for v in values.split() if len(v) == 2} | ({"-p"} if dialect == "mysql" else set())
+        args = tuple(a for a in call.args if len(a) == 2 or a[:2] not in glued)
+        texts = option_values(args, *script)
+        words = operands(args, values + " " + " ".join(script))
+        if words_from is not None:
+            texts += words[words_from:]
+        if (has_flag(args, "-f") and dialect == "postgres") or option_values(args, "--file"):
+            return worst(judge.opaque(), by_words(args))
+        if not texts and any(a in reads.split() for a in args):
+            return READ
+        if not texts and call.stdin is not None and DYNAMIC not in call.stdin[:1]:
+            texts = [call.stdin]
+        if not texts:
+            return judge.opaque()  # interactive, or a script from a file or a pipe
+        writes = bool(option_values(args, "-o", "--output", "-L")) and dialect == "postgres"
+        return worst(CHANGE if writes else READ, *(_sql_text(t, dialect, judge) for t in texts))
+
+    return rule
+
+
+_PSQL = _sql_client(
+    "postgres",
+    "-c",
+    "--command",
+    reads="-l --list --version -V",
+    values="-h -p -U -d -v -P -F -R -T --host --port --username --dbname --set --variable",
+)
+_MYSQL = _sql_client(
+    "mysql",
+    "-e",
+    "--execute",
+    reads="--version -V",
+    values="-h -P -u -D -S --host --port --user --database --socket --defaults-file",
+)
+
+# MongoDB
+
+_JS_READ = re.compile(
+    r"(?:(?:print|printjson|JSON\.stringify|EJSON\.stringify)\()*\s*(?:rs\.(?:status|conf|config|printReplicationInfo"
+    r"|printSecondaryReplicationInfo|hello|isMaster)|sh\.(?:status|getBalancerState|isBalancerRunning)"
+    r"|db(?:\.getSiblingDB\([^()]*\))?(?:\.\w+|\.getCollection\([^()]*\)|\[[^\]]*\])*\.(?:find|findOne|count|countDocuments"
+    r"|estimatedDocumentCount|distinct|stats|currentOp|serverStatus|getIndexes|getMongo|version|hello|isMaster|stats|dataSize"
+    r"|totalSize|storageSize|getProfilingStatus|explain|validate|printCollectionStats|hostInfo|getCollectionNames"
+    r"|getCollectionInfos|latencyStats))\s*\([^;]*$"
+)
+_JS_LOSES = re.compile(
+    r"\b(?:drop\w*|remove\w*|delete\w*|killOp|killSessions|shutdown\w*|replSetReconfig|findOneAndDelete"
+    r"|bulkWrite|updateMany|convertToCapped|compact|resync|rmdir)\s*[(:]|force\s*:\s*true|\$out|\$merge",
+    re.I,
+)
+
+
+def _mongo(call: Call, judge: Judge) -> Risk:
+    scripts = option_values(call.args, "--eval")
+    if not scripts and call.stdin is not None and DYNAMIC not in call.stdin:
+        scripts = [call.stdin]
+    if not scripts:
+        return judge.opaque()
+    risks = []
+    for statement in (s.strip() for script in scripts for s in re.split(r"[;\n]", script[:8000])):
+        if _JS_LOSES.search(statement):
+            risks.append(DESTROY)
+        elif (
+            statement
+            and not _JS_READ.match(statement)
+            and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement)
+        ):
+            risks.append(by_words([statement]))
+    return worst(*risks)
+
+
+PROGRAMS: dict[str, Rule] = {
+    "psql": _PSQL,
+    "gitlab-psql": _PSQL,
+    "pgb-console": _PSQL,
+    "cockroach": _sql_client(
+        "postgres", "-e", "--execute", values="--host --url -d --certs-dir", reads="version"
+    ),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "clickhouse-client": _sql_client(
+        "clickhouse", "-q", "--query", values="-h --host --port -u --user --password -d --database"
+    ),
+    "sqlite3": _sql_client("sqlite", "--cmd", values="", words_from=1),
+    "duckdb": _sql_client("duckdb", "--cmd", values="", words_from=1),
+    "sqlcmd": _sql_client("tsql", "-Q", "-q", values="-S -U -P -d"),
+    "cqlsh": _sql_client("postgres", "-e", "--execute", values="-u -p -k"),
+    "snowsql": _sql_client("snowflake", "-q", "--query", values="-a -u -d -s -w"),
+    "trino": _sql_client("trino", "--execute", values="--server --catalog --schema"),
+    "mysqladmin": Verbs(
+        read="status extended-status processlist variables ping version",
+        reversible="flush-* start-slave stop-slave reload refresh password start-replica stop-replica create",
+        destructive="kill shutdown drop",
+        values="-h -P -u -S --host --port --user -i",
+    ),
+    "mysqlbinlog": always(READ),
+    "pt-kill": Flags(DESTROY, {}),
+    "pt-online-schema-change": Flags(CHANGE, {"--execute": DESTROY}, clusters=False),
+    "pg_ctl": Verbs(
+        read="status",
+        reversible="start stop restart reload promote logrotate",
+        destructive="kill",
+        values="-D -m -l -t -o",
+        when=(("stop", "immediate", DESTROY), ("restart", "immediate", DESTROY)),
+    ),
+    "pg_repack": always(CHANGE),
+    "vacuumdb": always(CHANGE),
+    "reindexdb": always(CHANGE),
+    "createdb": always(CHANGE),
+    "pg_restore": Flags(CHANGE, {"-c": DESTROY, "--clean": DESTROY, "-l": CHANGE}),
+    "patronictl": Verbs(
+        read="list history show-config topology version dsn query",
+        reversible="pause resume reload restart edit-config switchover flush",
+        destructive="failover reinit remove",
+        values="-c -d --config-file --dcs",
+    ),
+    "repmgr": Verbs(
+        read="cluster/show cluster/matrix cluster/crosscheck node/status node/check cluster/event",
+        reversible="standby/switchover standby/follow standby/register witness/*",
+        destructive="standby/promote standby/clone node/rejoin */unregister cluster/cleanup",
+        values="-f",
+    ),
+    **dict.fromkeys(
+        ("wal-g", "wal-e"),
+        Verbs(
+            read="backup-list st/ls wal-show",
+            reversible="backup-push wal-push wal-fetch wal-prefetch",
+            destructive="backup-fetch delete delete/*",
+        ),
+    ),
+    "mongosh": _mongo,
+    "mongo": _mongo,
+    "mongostat": always(READ),
+    "mongotop": always(READ),
+    "mongodump": always(CHANGE),
+    "mongorestore": Flags(CHANGE, {"--drop": DESTROY}, clusters=False),
+    "nodetool": Verbs(
+        read="status info ring tpstats tablestats cfstats compactionstats netstats gossipinfo "
+        "describecluster proxyhistograms tablehistograms"
+        "gcstats getendpoints version listsnapshots describering",
+        reversible="repair flush compact cleanup drain enable* disable* set* snapshot rebuild refresh "
+        "scrub start* stop* reload* upgradesstables",
+        destructive="decommission removenode assassinate clearsnapshot truncatehints stopdaemon move "
+        "invalidate* rebuild_index resetlocalschema",
+        values="-h -p -u -pw --host",
+    ),
+}

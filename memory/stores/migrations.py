@@ -1,0 +1,68 @@
+"""The numbered migrations of the SQLite file. One that has shipped is never edited: a change is a new one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+APPLICATION_ID = 0x494E434F
+"""Marks the file as ours ("INCO"), so that a stranger's database is never migrated by mistake."""
+
+
+def _m001_incidents(db: sqlite3.Connection) -> None:
+    for statement in (
+        # `change` is the number of the write that last touched the row; a reader that keeps an index asks for
+        # the rows above the number it has seen. `text_key` is a hash of the normalised text, for repeats.
+        """CREATE TABLE incident (
+            seq INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            change INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('open', 'resolved')),
+            service TEXT COLLATE NOCASE,
+            failure_type TEXT NOT NULL,
+            created_at TEXT NOT NULL DEFAULT '',
+            updated_at TEXT NOT NULL,
+            text_key BLOB NOT NULL,
+            record TEXT NOT NULL)""",
+        "CREATE UNIQUE INDEX incident_change ON incident (change)",
+        "CREATE INDEX incident_newest ON incident (created_at, seq)",
+        "CREATE INDEX incident_open_text ON incident (text_key) WHERE status = 'open'",
+        "CREATE INDEX incident_facets ON incident (status, failure_type, service)",
+        "CREATE TABLE change_counter (value INTEGER NOT NULL)",
+        "INSERT INTO change_counter VALUES (0)",
+        # One row per incident and model: all its vectors end to end, little-endian float32.
+        """CREATE TABLE vector (
+            seq INTEGER NOT NULL REFERENCES incident (seq) ON DELETE CASCADE,
+            model TEXT NOT NULL,
+            dimensions INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (seq, model)) WITHOUT ROWID""",
+        """CREATE TABLE history (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            incident_id TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            action TEXT NOT NULL,
+            at TEXT NOT NULL,
+            previous TEXT)""",
+        "CREATE INDEX history_incident ON history (incident_id, number)",
+        """CREATE TABLE outbox (
+            incident_id TEXT PRIMARY KEY,
+            revision INTEGER NOT NULL,
+            queued_at TEXT NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE prediction (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            incident_id TEXT NOT NULL,
+            at TEXT NOT NULL,
+            root_cause TEXT,
+            failure_type TEXT NOT NULL,
+            confidence REAL NOT NULL,
+            matches TEXT NOT NULL,
+            engine TEXT NOT NULL)""",
+        "CREATE INDEX prediction_incident ON prediction (incident_id, number)",
+    ):
+        db.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_incidents,)
+"""In order; the file's `user_version` says how many it has been through."""

@@ -1,0 +1,123 @@
+"""Text as it crosses the border: made storable, cut into chunks for embedding, split into runbook steps."""
+
+from __future__ import annotations
+
+import re
+
+from .incident import Outcome, Step
+
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
+
+CHUNK = 900
+"""Characters of a chunk. About 256 tokens, which is what all-MiniLM-L6-v2 reads of a text before it stops."""
+
+MAX_CHUNKS = 16
+"""Chunks of one text that are embedded; what lies beyond (14,400 characters) is found by its words alone."""
+
+
+def clean(text: str) -> str:
+    """The text without what no database, terminal or model should be given: control characters (tab and newline
+    stay), lone surrogates, invisible and direction-changing characters. Line ends become newlines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _INVISIBLE.sub("", _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)).strip()
+
+
+def chunks(text: str) -> list[str]:
+    """Pieces of a long text, cut at a line or sentence end where one is near; none for a text of one piece."""
+    if len(text) <= CHUNK:
+        return []
+    found: list[str] = []
+    start = 0
+    while start < len(text) and len(found) < MAX_CHUNKS:
+        end = min(len(text), start + CHUNK)
+        if end < len(text):
+            nearest = start + CHUNK // 2
+            cut = max(text.rfind("\n", nearest, end), text.rfind(". ", nearest, end) + 1)
+            end = cut if cut > nearest else end
+        found.append(text[start:end])
+        start = end
+    return found
+
+
+_BACKTICKED = re.compile(r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_MARKER = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,2}[.):])\s+")
+_PROMPT = re.compile(r"^\s*[$#>]\s+(?=\S)")
+_TOOLS = frozenset(
+    [
+        "kubectl",
+        "helm",
+        "psql",
+        "mysql",
+        "mysqladmin",
+        "redis-cli",
+        "docker",
+        "systemctl",
+        "journalctl",
+        "terraform",
+        "aws",
+        "gcloud",
+        "az",
+        "git",
+        "curl",
+        "dig",
+        "nslookup",
+        "openssl",
+        "iptables",
+        "nft",
+        "ip",
+        "ss",
+        "netstat",
+        "df",
+        "du",
+        "lsof",
+        "kill",
+        "pkill",
+        "top",
+        "ps",
+        "free",
+        "vmstat",
+        "iostat",
+        "nginx",
+        "haproxy",
+        "etcdctl",
+        "kafka-topics.sh",
+        "rabbitmqctl",
+        "pg_ctl",
+        "vacuumdb",
+        "rm",
+        "mv",
+        "truncate",
+        "chmod",
+        "chown",
+        "service",
+        "sudo",
+        "ssh",
+        "ansible-playbook",
+    ]
+)
+
+
+def parse_step(text: str, outcome: Outcome) -> Step:
+    """A step as a person wrote it: list marker off, and the command told apart where one is marked as such.
+
+    A command is what stands between backticks (where there is just one such run), or the whole text where it starts
+    with a prompt or with a well-known tool's name.
+    """
+    text = _MARKER.sub("", clean(text), count=1).strip()
+    quoted = _BACKTICKED.findall(text)
+    if len(quoted) == 1:
+        return Step(text, quoted[0][1].strip(), outcome)
+    bare = _PROMPT.sub("", text)
+    first = bare.split(maxsplit=1)[0] if bare else ""
+    if "\n" not in bare and (bare != text or (first in _TOOLS and len(bare) > len(first) and bare[-1] not in ".!?")):
+        return Step(bare, bare, outcome)
+    return Step(text, None, outcome)
+
+
+def split_steps(text: str, outcome: Outcome) -> tuple[Step, ...]:
+    """The steps of a mitigation that was written as one text: one for each line or list item, empty ones dropped."""
+    lines = [line for line in clean(text).splitlines() if line.strip()]
+    if len(lines) == 1:
+        lines = [item for item in re.split(r"(?<=[.;!])\s+-\s+|^\s*-\s+", lines[0]) if item.strip()]
+    return tuple(step for line in lines if (step := parse_step(line, outcome)).text)

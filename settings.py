@@ -1,0 +1,46 @@
+"""The settings, and the only reader of the environment. A `.env` file in the working directory works, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DATABASE_NAME = "memory.db"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside. No key is needed for anything to run."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("incidentos", appauthor=False)),
+        validation_alias="INCIDENTOS_HOME",
+        description="The folder that holds the memory; the user's data folder by default.",
+    )
+    embedding_model: str = Field(
+        default="all-MiniLM-L6-v2",
+        validation_alias="INCIDENTOS_EMBEDDING_MODEL",
+        description="The bundled model, or a folder or name that sentence-transformers takes.",
+    )
+    groq_api_key: SecretStr | None = Field(
+        default=None, validation_alias="GROQ_API_KEY", description="Not used yet by this version."
+    )
+    hindsight_api_key: SecretStr | None = Field(
+        default=None, validation_alias="HINDSIGHT_API_KEY", description="Not used yet by this version."
+    )
+
+    @property
+    def database(self) -> Path:
+        """The one file of the memory."""
+        return self.home.expanduser() / DATABASE_NAME
+
+    @property
+    def models(self) -> Path:
+        """Where the fast form of the bundled embedding model is kept; it can be deleted at any time."""
+        return self.home.expanduser() / "models"

@@ -1,0 +1,1 @@
+"""What an assistant can do: one file a tool. Each validates, orchestrates and shapes the answer."""

@@ -1,0 +1,104 @@
+"""list_incidents: browsing, for models whose host shows no resources."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..memory.incident import FailureType, Incident, Status
+from ..memory.ports import Filter
+from .base import Answer, Arguments, Desk, Progress, ShortText, Tool
+from .shapes import format_day, one_line
+
+
+class ListIncidents(Arguments):
+    status: Annotated[Literal["open", "resolved"] | None, Field(description="Only these.")] = None
+    service: Annotated[ShortText | None, Field(description="Only this service.")] = None
+    failure_type: Annotated[
+        Literal[
+            "connection-pool-exhaustion", "database-degradation", "cache-failure", "dns-failure", "memory-leak",
+            "cpu-saturation", "disk-exhaustion", "load-balancer-misconfiguration", "failed-deployment",
+            "expired-certificate", "third-party-outage", "latency", "network", "other",
+        ] | None,
+        Field(description="Only this type."),
+    ] = None  # fmt: skip
+    cursor: Annotated[ShortText | None, Field(description="The cursor that the page before gave.")] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page.")] = 20
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    incident_id: str
+    status: Literal["open", "resolved"]
+    title: str
+    failure_type: str
+    service: str | None = None
+    created_at: str | None = None
+    root_cause: str | None = None
+
+    @classmethod
+    def of(cls, incident: Incident) -> Row:
+        """The shape of an incident in a list."""
+        return cls(
+            incident_id=incident.id,
+            status=incident.status.value,
+            title=one_line(incident.label, 120),
+            failure_type=incident.failure_type.value,
+            service=incident.service,
+            created_at=format_day(incident.created_at),
+            root_cause=one_line(incident.root_cause, 160) if incident.root_cause else None,
+        )
+
+    def as_text(self) -> str:
+        """The row on one line."""
+        facts = ", ".join(filter(None, [self.status, self.service, self.failure_type, self.created_at]))
+        cause = f" — {self.root_cause}" if self.root_cause else ""
+        return f"- {self.incident_id} ({facts}): {self.title}{cause}"
+
+
+class Listing(Answer):
+    incidents: list[Row]
+    total: int
+    open: int
+    resolved: int
+    cursor: str | None = None
+
+    def as_text(self) -> str:
+        lines = [f"{self.total} incidents: {self.open} open, {self.resolved} resolved."]
+        lines += [row.as_text() for row in self.incidents]
+        if self.cursor:
+            lines.append(f"More: call again with cursor={self.cursor!r}.")
+        return "\n".join(lines)
+
+
+async def run(desk: Desk, arguments: ListIncidents, progress: Progress) -> Listing:
+    """One page."""
+    wanted = Filter(
+        status=Status(arguments.status) if arguments.status else None,
+        service=arguments.service,
+        failure_type=FailureType(arguments.failure_type) if arguments.failure_type else None,
+    )
+    page = await anyio.to_thread.run_sync(partial(desk.memory.page, wanted, arguments.limit, arguments.cursor))
+    return Listing(
+        incidents=[Row.of(incident) for incident in page.incidents],
+        total=page.total,
+        open=page.open,
+        resolved=page.resolved,
+        cursor=page.cursor,
+    )
+
+
+TOOL = Tool(
+    name="list_incidents",
+    title="List incidents",
+    description="Browse the memory, newest first, with totals of what the filter selects.",
+    arguments=ListIncidents,
+    answer=Listing,
+    run=run,
+    read_only=True,
+    idempotent=True,
+)

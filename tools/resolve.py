@@ -1,0 +1,101 @@
+"""resolve_incident: what the cause was, what worked and what failed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from pydantic import AfterValidator, Field
+
+from ..memory.incident import Outcome
+from ..memory.text import parse_step
+from .base import MAX_STEP, MAX_STEPS, MAX_TEXT, Answer, Arguments, Desk, IncidentId, Progress, Text, Tool
+from .shapes import instant, one_line, step_lines
+
+
+def _not_blank(steps: list[str]) -> list[str]:
+    if not all(steps):
+        raise ValueError("a step must not be empty")
+    return steps
+
+
+Steps = Annotated[
+    list[Annotated[Text, Field(max_length=MAX_STEP)]], Field(max_length=MAX_STEPS), AfterValidator(_not_blank)
+]
+
+
+class ResolveIncident(Arguments):
+    incident_id: IncidentId
+    root_cause: Annotated[Text, Field(min_length=1, max_length=MAX_TEXT, description="What really caused it.")]
+    mitigation_steps: Annotated[
+        Steps, Field(min_length=1, description="What worked, in order, one step each; commands in `backticks`.")
+    ]
+    failed_steps: Annotated[Steps, Field(description="What was tried and did not help.")] = []
+    prevention: Annotated[Text | None, Field(max_length=MAX_TEXT, description="The change that prevents it.")] = None
+
+
+class Receipt(Answer):
+    incident_id: str
+    status: Literal["open", "resolved"]
+    revision: int
+    amended: bool
+    root_cause: str
+    mitigation_steps: list[str]
+    failure_type: str
+    prevention: str | None = None
+    resolved_at: str | None = None
+    hindsight: str
+
+    def as_text(self) -> str:
+        done = "amended (the earlier version is kept in its history)" if self.amended else "resolved"
+        lines = [
+            f"Incident {self.incident_id} is {done}, revision {self.revision}, on disk.",
+            f"Root cause: {self.root_cause}",
+            f"Failure type: {self.failure_type}",
+            *(f"- {step}" for step in self.mitigation_steps),
+        ]
+        if self.prevention:
+            lines.append(f"Prevention: {self.prevention}")
+        lines.append(f"Hindsight: {self.hindsight}")
+        return "\n".join(lines)
+
+
+async def run(desk: Desk, arguments: ResolveIncident, progress: Progress) -> Receipt:
+    """Store the resolution and read it back."""
+    steps = [
+        *(parse_step(step, Outcome.WORKED) for step in arguments.mitigation_steps),
+        *(parse_step(step, Outcome.FAILED) for step in arguments.failed_steps),
+    ]
+    incident, amended = await anyio.to_thread.run_sync(
+        partial(desk.memory.resolve, arguments.incident_id, arguments.root_cause, steps, arguments.prevention or None)
+    )
+    return Receipt(
+        incident_id=incident.id,
+        status=incident.status.value,
+        revision=incident.revision,
+        amended=amended,
+        root_cause=one_line(incident.root_cause or ""),
+        mitigation_steps=step_lines(incident, most=2 * MAX_STEPS),
+        failure_type=incident.failure_type.value,
+        prevention=one_line(incident.resolution.prevention)
+        if incident.resolution and incident.resolution.prevention
+        else None,
+        resolved_at=instant(incident.resolved_at),
+        hindsight="not connected; kept in the outbox of this machine",
+    )
+
+
+TOOL = Tool(
+    name="resolve_incident",
+    title="Resolve an incident",
+    description=(
+        "Store how an incident ended: the root cause as found, the steps that worked and those that failed. It makes "
+        "every later answer better, so be exact. Calling it again amends the record; the history is kept."
+    ),
+    arguments=ResolveIncident,
+    answer=Receipt,
+    run=run,
+    read_only=False,
+    idempotent=False,
+)

@@ -1,0 +1,37 @@
+"""Builds the memory from the settings: which store, which embedder."""
+
+from __future__ import annotations
+
+from .memory.embedding.background import BackgroundEmbedder
+from .memory.memory import IncidentMemory
+from .memory.ports import Embedder
+from .memory.stores.sqlite import SqliteStore
+from .settings import Settings
+
+
+def build_memory(settings: Settings) -> IncidentMemory:
+    """The memory of the settings' folder. The embedding model is loaded when it is first wanted.
+
+    Raises:
+        StoreError: the database cannot be opened.
+    """
+    store = SqliteStore(settings.database)
+
+    return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store))
+
+
+def load_embedder(settings: Settings) -> Embedder:
+    """The embedder of the settings; takes from a fraction of a second to several.
+
+    Raises:
+        EmbeddingError: it cannot be loaded.
+    """
+    from .memory.embedding.sentence_transformer import BUNDLED_MODEL
+
+    if settings.embedding_model == BUNDLED_MODEL:
+        from .memory.embedding.onnx import load_or_make
+
+        return load_or_make(settings.models)
+    from .memory.embedding.sentence_transformer import SentenceTransformerEmbedder
+
+    return SentenceTransformerEmbedder(settings.embedding_model)
