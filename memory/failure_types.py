@@ -33,7 +33,8 @@ LABELS: Mapping[FailureType, str] = {
 _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     FailureType.CONNECTION_POOL: (
         (r"connection pool|pool of connections|conn(ection)?s? (of|in|from) the .{0,20}pool|pool exhaust\w*", 3),
-        (r"\bpool\b.{0,20}(full|saturat|starv|busy|empty|exhaust|\d\d ?%)|hikari|pgbouncer|c3p0|dbcp", 3),
+        (r"hikari|pgbouncer|c3p0|dbcp", 3),
+        (r"\bpool\b[^.,]{0,20}(full|saturat|starv|busy|empty|exhaust|\d\d ?%)", 2),
         (r"too many (clients|connections)|max_connections|remaining connection slots|connection slots", 3),
         (r"idle in transaction|leaked? connections?|connection leak|unable to acquire (a )?(jdbc )?connection", 2),
         (r"timeout waiting for (idle object|connection)|connections? (maxed|exhaust)", 2),
@@ -103,7 +104,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"(payment|sms|email|card|identity|shipping) (provider|gateway|processor)|status ?page|their (side|api|status)",
             2,
         ),
-        (r"\b(stripe|twilio|paypal|sendgrid|auth0|okta|webhooks?|partner api|saas)\b", 2),
+        (r"\b(stripe|twilio|paypal|sendgrid|auth0|okta|partner api|saas)\b", 2),
     ),
     FailureType.NETWORK: (
         (

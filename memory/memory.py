@@ -15,6 +15,7 @@ from .incident import FailureType, Incident, Provenance, Resolution, Status, Ste
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Prediction, Vectors
 from .recall import Hit, Query, Recall, Scope
 from .redaction import redact, redact_incident
+from .risk import risk_of
 
 SAME_INCIDENT = 0.97
 """Cosine from which a text is the incident that is already open; the original system's threshold."""
@@ -272,8 +273,9 @@ class IncidentMemory:
         return self.store.counts(embedder.identity if embedder else None)
 
     def warm_up(self) -> None:
-        """Load the index now rather than in the first call."""
+        """Load the index, and the SQL parser that judges commands, now rather than in the first call."""
         self.recall.sync()
+        risk_of("psql -c 'SELECT 1'")
 
     def close(self) -> None:
         """Stop what runs behind and release the file."""

@@ -35,7 +35,10 @@ _SHAPES: tuple[tuple[str, str], ...] = (
 # What follows keeps its label and loses its value.
 _LABELLED: tuple[tuple[str, str], ...] = (
     ("password", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s/@]{1,256})(?=@)"),
-    ("token", r"(?P<keep>\b(?:Bearer|Basic|Token)\s+)(?P<secret>[A-Za-z0-9+/_.~=-]{12,})"),
+    (
+        "token",
+        r"(?P<keep>\b(?:Bearer|Basic|Authorization:\s*[a-z]+)\s+)(?P<secret>(?=[^\s]*[\d=])[A-Za-z0-9+/_.~=-]{12,})",
+    ),
     (
         "secret",
         r"(?P<keep>(?:\b|_|-)(?:pass(?:word|wd|phrase)?|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|apikey|"
@@ -101,7 +104,12 @@ def redact_incident(incident: Incident) -> Incident:
 
 def _masker(kind: str) -> Callable[[re.Match[str]], str]:
     def mask(found: re.Match[str]) -> str:
-        if _PLACEHOLDER.fullmatch(found["secret"]):
+        secret = found["secret"]
+        if _PLACEHOLDER.fullmatch(secret):
+            return found[0]
+        # "Password: resets fail for all users" is prose; `password: hunter` at the end of a line is a paste.
+        line_ends = not found.string[found.end() :].split("\n", 1)[0].strip(" \t\"',;}])")
+        if found["keep"].endswith(" ") and ":" in found["keep"] and secret.isalpha() and not line_ends:
             return found[0]
         return f"{found['keep']}[redacted: {kind}]"
 

@@ -146,9 +146,7 @@ PROGRAMS: dict[str, Rule] = {
         destructive="rm truncate cancel",
         when=(("query", "*", CHANGE),),
     ),
-    "aws-vault": Verbs(
-        read="list", reversible="login add rotate", destructive="remove clear", runs={"exec": Runs()}
-    ),
+    "aws-vault": Verbs(read="list", reversible="login add rotate", destructive="remove clear", runs={"exec": Runs()}),
     "consul": _CONSUL_LIKE,
     "vault": _CONSUL_LIKE,
     "nomad": _CONSUL_LIKE,

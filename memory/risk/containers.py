@@ -131,9 +131,7 @@ def _crictl(call: Call, judge: Judge) -> Risk:
     args = list(call.args)
     while args and args[0].startswith("-"):
         del args[
-            : 2
-            if args[0] in ("-r", "-i", "-t", "-c", "--runtime-endpoint", "--image-endpoint", "--timeout")
-            else 1
+            : 2 if args[0] in ("-r", "-i", "-t", "-c", "--runtime-endpoint", "--image-endpoint", "--timeout") else 1
         ]
     return _CONTAINERS(Call("docker", tuple(args), call.stdin), judge)
 

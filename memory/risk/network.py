@@ -43,9 +43,7 @@ def _curl(call: Call, judge: Judge) -> Risk:
     )  # their values may look like clusters of flags
     plain = [a for i, a in enumerate(args) if not (i and args[i - 1] in valued) and not a.startswith(valued)]
     methods = [m.upper() for m in option_values(plain, "-X", "--request")]
-    body = any(
-        has_flag(plain, flag) if len(flag) == 2 else has_flag(plain, flag, False) for flag in _BODY_FLAGS
-    )
+    body = any(has_flag(plain, flag) if len(flag) == 2 else has_flag(plain, flag, False) for flag in _BODY_FLAGS)
     if not methods:
         query = has_flag(plain, "-G", valued="XodFTHAeubwxEmKQDcC") or "--get" in plain
         methods = ["POST" if body and not query else "GET"]
@@ -54,9 +52,7 @@ def _curl(call: Call, judge: Judge) -> Risk:
     risks = [worst(*(known.get(method, CHANGE) for method in methods))]
     if loses:
         risks.append(CHANGE if risks[0] is READ else DESTROY)
-    elif risks[0] is CHANGE and any(
-        destructive_words(v) for v in option_values(plain, "-d", "--data", "--json")
-    ):
+    elif risks[0] is CHANGE and any(destructive_words(v) for v in option_values(plain, "-d", "--data", "--json")):
         risks.append(DESTROY)
     risks += [target_risk(path) for path in option_values(plain, "-o", "--output")]
     writes = ("-O", "-K", "-Q", "-J", "-D", "-c")
@@ -71,9 +67,7 @@ def _wget(call: Call, judge: Judge) -> Risk:
     text = " ".join(call.args)
     if re.search(r"--method[= ]DELETE|--delete-after", text, re.I):
         return DESTROY
-    shown = re.search(
-        r"(?:^|\s)(?:--spider|-[a-zA-Z]*O\s*-|--output-document=-|-[a-zA-Z]*O\s*/dev/null)(?:\s|$)", text
-    )
+    shown = re.search(r"(?:^|\s)(?:--spider|-[a-zA-Z]*O\s*-|--output-document=-|-[a-zA-Z]*O\s*/dev/null)(?:\s|$)", text)
     return READ if shown and not re.search(r"--post|--body|--method", text) else CHANGE
 
 
@@ -100,9 +94,7 @@ def _assigns(call: Call, judge: Judge) -> Risk:
 
 
 def _iptables(call: Call, judge: Judge) -> Risk:
-    if any(has_flag(call.args, flag) for flag in ("-F", "-X", "-Z")) or {"--flush", "--delete-chain"} & set(
-        call.args
-    ):
+    if any(has_flag(call.args, flag) for flag in ("-F", "-X", "-Z")) or {"--flush", "--delete-chain"} & set(call.args):
         return DESTROY
     changing = any(
         re.fullmatch(r"-[AIDRPNE]|--(?:append|insert|delete|replace|policy|new-chain|rename-chain)", a)
@@ -130,8 +122,7 @@ def _socat(call: Call, judge: Judge) -> Risk:
         risks.append(
             READ
             if not words
-            or words[0]
-            in ("show", "help", "prompt", "get", "stats", "ruok", "stat", "mntr", "srvr", "PING", "INFO")
+            or words[0] in ("show", "help", "prompt", "get", "stats", "ruok", "stat", "mntr", "srvr", "PING", "INFO")
             else DESTROY
             if words[0] in ("shutdown", "clear", "del", "flush_all", "kill")
             else worst(CHANGE, by_words(words))
@@ -165,9 +156,7 @@ def _checks(flags: str) -> Rule:
 
 _IP_NOUNS = "addr address a link l route r neigh neighbor n rule netns tunnel maddr mroute xfrm vrf"
 _IP = Verbs(
-    read=" ".join(
-        f"{noun} {noun}/show {noun}/list {noun}/ls {noun}/get {noun}/lst" for noun in _IP_NOUNS.split()
-    )
+    read=" ".join(f"{noun} {noun}/show {noun}/list {noun}/ls {noun}/get {noun}/lst" for noun in _IP_NOUNS.split())
     + " monitor",
     reversible="*/add */set */del */delete */replace */change */append */up */down */exec",
     destructive="*/flush",
@@ -276,9 +265,7 @@ PROGRAMS: dict[str, Rule] = {
             "[0-9]*.*": CHANGE,
         },
     ),
-    "route": Flags(
-        READ, {"add": CHANGE, "del": CHANGE, "delete": CHANGE, "flush": DESTROY, "change": CHANGE}
-    ),
+    "route": Flags(READ, {"add": CHANGE, "del": CHANGE, "delete": CHANGE, "flush": DESTROY, "change": CHANGE}),
     "arp": Flags(READ, {"-d": CHANGE, "-s": CHANGE, "-f": CHANGE}),
     "resolvectl": Verbs(
         read="status query statistics show* service openpgp tlsa",
@@ -317,9 +304,7 @@ PROGRAMS: dict[str, Rule] = {
     # the JVM
     "jcmd": _jcmd,
     "ss": Flags(READ, {"-K": DESTROY, "--kill": DESTROY}),
-    "chronyc": Verbs(
-        read="tracking sources sourcestats activity ntpdata clients serverstats", values="-h -p"
-    ),
+    "chronyc": Verbs(read="tracking sources sourcestats activity ntpdata clients serverstats", values="-h -p"),
     "jstack": Flags(READ, {"-F": CHANGE}),
     "jinfo": Flags(READ, {"-flag": CHANGE}, clusters=False),
     "jmap": Flags(READ, {"-dump*": CHANGE, "-histo:live*": CHANGE, "-F": CHANGE}, clusters=False),

@@ -80,7 +80,10 @@ def redis_sentence(words: Sequence[str]) -> Risk | None:
     return _redis_line(words)
 
 
-_REDIS_VALUES = "-h -p -s -a -u -n -r -i -t -d -D --user --pass --askpass --cacert --cert --key --pattern --quoted-pattern --sni -X"
+_REDIS_VALUES = """
+-h -p -s -a -u -n -r -i -t -d -D -X --user --pass --cacert --cert --key --pattern --quoted-pattern
+--sni --count
+"""
 
 
 def _redis_cli(call: Call, judge: Judge) -> Risk:
@@ -109,9 +112,7 @@ def _redis_cli(call: Call, judge: Judge) -> Risk:
         return READ
     if call.stdin is None or DYNAMIC in call.stdin:
         return judge.opaque()
-    return worst(
-        *(_redis_line(line.split()) for line in call.stdin.strip("'\"").replace("\\n", "\n").splitlines())
-    )
+    return worst(*(_redis_line(line.split()) for line in call.stdin.strip("'\"").replace("\\n", "\n").splitlines()))
 
 
 def _kafka(call: Call, judge: Judge) -> Risk:

@@ -1,9 +1,10 @@
 """Reads a shell script into the simple commands that it would run, wherever they are hidden.
 
-Our own reader, because the text is untrusted and is read inside the server: tree-sitter-bash 0.25 ended the process
-with a segmentation fault under this module's property tests and took seconds for 16 kB of pipes; shlex knows neither
-`$(…)` nor here-documents; bashlex is GPL. This one gives up where it does not understand: the result is then
-`broken`, and a broken script is never read-only. It expands and checks nothing.
+Our own reader, because the text is untrusted and is read inside the server. tree-sitter-bash 0.25 was tried
+first: under this module's property tests it ended the process with a segmentation fault, and 16 kB of pipes
+took it seconds. shlex knows neither `$(…)` nor here-documents; bashlex is GPL. This one gives up where it
+does not understand: the result is then `broken`, and a broken script is never read-only. It expands and
+checks nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Redirect:
 
 @dataclass(slots=True)
 class Simple:
-    """A simple command; no words where only variables are set or a file is emptied. `stdin` as in `rules.Call`."""
+    """A simple command; without words it sets variables or empties a file. `stdin` as in `rules.Call`."""
 
     words: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)

@@ -1,10 +1,8 @@
 """What a rule is: from one simple command to its risk. The tables are written with its classes.
 
 A program is one entry in a table. Its rule is any callable of `Rule`'s shape; four classes cover almost all
-of them:
-`always`, `Flags` (one risk, some flags raise it), `Verbs` (`kubectl get`) and `Wrapper` (`sudo`, which runs
-another
-command). What a table does not list is never read-only.
+of them: `always`, `Flags` (one risk, some flags raise it), `Verbs` (`kubectl get`) and `Wrapper` (`sudo`,
+which runs another command). What a table does not list is never read-only.
 """
 
 from __future__ import annotations
@@ -138,9 +136,7 @@ class Verbs:
         self.table: dict[str, Risk] = {}
         for risk, verbs in zip(Risk, (read, reversible, destructive), strict=True):
             self.table.update(dict.fromkeys(verbs.split(), risk))
-        self.globs = [(verb, risk) for verb, risk in self.table.items() if "*" in verb][
-            ::-1
-        ]  # the riskiest first
+        self.globs = [(verb, risk) for verb, risk in self.table.items() if "*" in verb][::-1]  # the riskiest first
         self.values, self.bare, self.dry = frozenset(values.split()), frozenset(bare.split()), dry.split()
         self.when, self.runs, self.anywhere, self.alone, self.clusters = (
             when,
@@ -211,9 +207,7 @@ class Verbs:
             rest = args[places[at] :] if len(places) > at else ()
         if not rest:
             return CHANGE  # an interactive shell: what comes next nobody knows
-        return worst(
-            runs.floor, judge.script(" ".join(rest)) if runs.joined else judge.argv(rest, call.stdin)
-        )
+        return worst(runs.floor, judge.script(" ".join(rest)) if runs.joined else judge.argv(rest, call.stdin))
 
 
 class Wrapper:
@@ -256,11 +250,7 @@ class Wrapper:
             if arg in self.values:
                 i += 1
             elif arg.startswith("-") and arg != "-":
-                known = (
-                    arg in self.flags
-                    or "=" in arg
-                    or any(arg.startswith(v) for v in self.values if len(v) == 2)
-                )
+                known = arg in self.flags or "=" in arg or any(arg.startswith(v) for v in self.values if len(v) == 2)
                 if not known and not all("-" + letter in self.flags for letter in arg[1:]):
                     strange.append(arg)
             elif self.assignments and re.match(r"\w+=", arg):
@@ -272,11 +262,7 @@ class Wrapper:
             i += 1
         rest = list(args[i:])
         if not rest:  # `env -S"cmd"`: what an unknown option holds may be the command
-            return (
-                worst(self.alone, by_words(args))
-                if strange or destructive_words(" ".join(args))
-                else self.alone
-            )
+            return worst(self.alone, by_words(args)) if strange or destructive_words(" ".join(args)) else self.alone
         if self.joined:
             return worst(self.floor, judge.script(" ".join(rest)))
         if self.extra:

@@ -70,9 +70,7 @@ PROGRAMS: dict[str, Rule] = {
         values="-o -t",
     ),
     "apt-cache": always(READ),
-    "dpkg": Flags(
-        CHANGE, {"-P": DESTROY, "-r": DESTROY, "--purge": DESTROY, "--remove": DESTROY}, clusters=False
-    ),
+    "dpkg": Flags(CHANGE, {"-P": DESTROY, "-r": DESTROY, "--purge": DESTROY, "--remove": DESTROY}, clusters=False),
     **dict.fromkeys(
         ("yum", "dnf", "zypper"),
         Verbs(
@@ -94,9 +92,7 @@ PROGRAMS: dict[str, Rule] = {
             when=(("audit", "fix", CHANGE),),
         ),
     ),
-    "pip": Verbs(
-        read="list show freeze check index", reversible="install download wheel", destructive="uninstall"
-    ),
+    "pip": Verbs(read="list show freeze check index", reversible="install download wheel", destructive="uninstall"),
     "brew": Verbs(
         read="list info search outdated doctor config",
         reversible="install upgrade update tap link unlink services",

@@ -77,9 +77,9 @@ class ShellJudge:
             return risk_of_sql(text)
         if not text:
             return self.opaque()
-        if all(line.lstrip().startswith("#") or not line.strip() for line in text.splitlines()):
+        if all(line.lstrip().startswith("#") or not line.strip() for line in text.split("\n")):
             # A comment, or root's prompt: judged as if it ran, and in doubt it does.
-            inner = "\n".join(line.lstrip().lstrip("#").strip() for line in text.splitlines())
+            inner = "\n".join(line.lstrip().lstrip("#").strip() for line in text.split("\n"))
             return worst(CHANGE, self.script(inner))
         return self.script(text)
 

@@ -18,7 +18,9 @@ MAX_LENGTH = 8_000
 MAX_NESTING = 40
 """Brackets within brackets: sqlglot descends recursively."""
 
-_READ = "SHOW DESCRIBE DESC USE BEGIN START END COMMIT ROLLBACK ABORT SAVEPOINT HELP CHECK CHECKSUM FETCH CLOSE DECLARE"
+_READ = """
+SHOW DESCRIBE DESC USE BEGIN START END COMMIT ROLLBACK ABORT SAVEPOINT HELP CHECK CHECKSUM FETCH CLOSE DECLARE
+"""
 _CHANGE = (
     "INSERT CREATE ALTER GRANT REVOKE ANALYZE ANALYSE VACUUM REINDEX CLUSTER COMMENT COPY CALL DO LOCK "
     "REFRESH RELOAD"
@@ -42,9 +44,7 @@ _SPECIAL = (
     (DESTROY, re.compile(r"RESET\s+(?:MASTER|SLAVE|REPLICA|BINARY)|STOP\s+GROUP_REPLICATION", re.I)),
     (
         DESTROY,
-        re.compile(
-            r"(?:CREATE\s+OR\s+REPLACE\s+TABLE|INSERT\s+OVERWRITE|LOAD\s+DATA\b.*\bREPLACE\b)", re.I | re.S
-        ),
+        re.compile(r"(?:CREATE\s+OR\s+REPLACE\s+TABLE|INSERT\s+OVERWRITE|LOAD\s+DATA\b.*\bREPLACE\b)", re.I | re.S),
     ),
     (DESTROY, re.compile(r"DETACH\s+(?!DATABASE)", re.I)),
     (
@@ -124,19 +124,13 @@ def looks_like_sql(text: str) -> bool:
     if after not in ("", " ", "\n", "\t", ";", "(", "*", "'", '"'):
         return False
     word = first[0]
-    if (
-        word.upper() == word
-        and len(word) > 1
-        and (word in STATEMENTS or word in _QUERY.split() or word == "EXPLAIN")
-    ):
-        return (
-            word not in _SHELL_LIKE or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$)", text) is not None
-        )
+    if word.upper() == word and len(word) > 1 and (word in STATEMENTS or word in _QUERY.split() or word == "EXPLAIN"):
+        return word not in _SHELL_LIKE or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$)", text) is not None
     return _LOWER.match(text) is not None
 
 
 def risk_of_sql(text: str, dialect: str = "") -> Risk:
-    """The risk of one or more statements; the highest counts. `dialect` is sqlglot's name, "" where unknown."""
+    """The highest risk of the statements. `dialect` is sqlglot's name for it, "" where unknown."""
     if len(text) > MAX_LENGTH or _nesting(text) > MAX_NESTING:
         return _by_scan(text)
     # MySQL runs what stands in /*! … */; to sqlglot it is a comment.
@@ -157,9 +151,7 @@ def risk_of_sql(text: str, dialect: str = "") -> Risk:
             AttributeError,
             TypeError,
         ):
-            outcomes.append(
-                _by_scan(text)
-            )  # sqlglot's own slips on hostile text are not errors of the caller
+            outcomes.append(_by_scan(text))  # sqlglot's own slips on hostile text are not errors of the caller
         if outcomes[-1] is not CHANGE:
             break  # a query that one dialect reads in full is one; what one calls destructive stays so
     if DESTROY in outcomes:
@@ -246,9 +238,7 @@ def _query(text: str, dialect: str) -> Risk:
     for node in tree.walk():
         if isinstance(node, (exp.Delete, exp.Update, exp.Drop, exp.TruncateTable, exp.Merge, exp.Kill)):
             return DESTROY
-        if isinstance(
-            node, (exp.Insert, exp.Create, exp.Alter, exp.Into, exp.Lock, exp.Command, exp.NextValueFor)
-        ):
+        if isinstance(node, (exp.Insert, exp.Create, exp.Alter, exp.Into, exp.Lock, exp.Command, exp.NextValueFor)):
             risk = worst(risk, CHANGE)
         elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)):
             name = node.name

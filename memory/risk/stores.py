@@ -38,9 +38,7 @@ def _sql_text(text: str, dialect: str, judge: Judge) -> Risk:
     return worst(risk, risk_of_sql(text.replace(DYNAMIC, "x1"), dialect))
 
 
-def _sql_client(
-    dialect: str, *script: str, values: str, reads: str = "", words_from: int | None = None
-) -> Rule:
+def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_from: int | None = None) -> Rule:
     """psql and its kin.
 
     Args:
@@ -114,11 +112,7 @@ def _mongo(call: Call, judge: Judge) -> Risk:
     for statement in (s.strip() for script in scripts for s in re.split(r"[;\n]", script[:8000])):
         if _JS_LOSES.search(statement):
             risks.append(DESTROY)
-        elif (
-            statement
-            and not _JS_READ.match(statement)
-            and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement)
-        ):
+        elif statement and not _JS_READ.match(statement) and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement):
             risks.append(by_words([statement]))
     return worst(*risks)
 
@@ -127,9 +121,7 @@ PROGRAMS: dict[str, Rule] = {
     "psql": _PSQL,
     "gitlab-psql": _PSQL,
     "pgb-console": _PSQL,
-    "cockroach": _sql_client(
-        "postgres", "-e", "--execute", values="--host --url -d --certs-dir", reads="version"
-    ),
+    "cockroach": _sql_client("postgres", "-e", "--execute", values="--host --url -d --certs-dir", reads="version"),
     "mysql": _MYSQL,
     "mariadb": _MYSQL,
     "clickhouse-client": _sql_client(

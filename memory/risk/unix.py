@@ -88,7 +88,7 @@ _GENTLE_SIGNALS = frozenset(
 
 
 def _kill(call: Call, judge: Judge) -> Risk:
-    """Signals that ask for a reload or a dump are reversible; `-0` and `-l` look; all others end running work."""
+    """Signals that ask for a reload or a dump are reversible; `-0`, `-l` look; others end running work."""
     signals = [
         *option_values(call.args, "-s", "--signal"),
         *(a[1:] for a in call.args[:1] if a.startswith("-")),
@@ -120,9 +120,7 @@ def _tee(call: Call, judge: Judge) -> Risk:
 
 def _dd(call: Call, judge: Judge) -> Risk:
     outputs = [a[3:] for a in call.args if a.startswith("of=")]
-    return worst(
-        *(READ if out == "/dev/null" else CHANGE if out.startswith("/tmp/") else DESTROY for out in outputs)
-    )
+    return worst(*(READ if out == "/dev/null" else CHANGE if out.startswith("/tmp/") else DESTROY for out in outputs))
 
 
 def _copy(call: Call, judge: Judge) -> Risk:
@@ -132,9 +130,7 @@ def _copy(call: Call, judge: Judge) -> Risk:
         a.startswith(("--delete", "--del", "--remove-source")) for a in call.args
     ):
         return DESTROY
-    return (
-        DESTROY if words and target_risk(words[-1]) is DESTROY and words[-1].startswith("/dev/") else CHANGE
-    )
+    return DESTROY if words and target_risk(words[-1]) is DESTROY and words[-1].startswith("/dev/") else CHANGE
 
 
 def _sed(call: Call, judge: Judge) -> Risk:
@@ -152,9 +148,7 @@ def _awk(call: Call, judge: Judge) -> Risk:
     code = " ".join(call.args)
     if re.search(r"\bsystem\s*\(|\|\s*getline|\|\s*\"|\|&", code):
         return worst(CHANGE, by_words(call.args))
-    writes = re.search(r"print[^;}\n]*[>|]|>>", code) or any(
-        a in ("-i", "-f", "--file", "-l") for a in call.args
-    )
+    writes = re.search(r"print[^;}\n]*[>|]|>>", code) or any(a in ("-i", "-f", "--file", "-l") for a in call.args)
     return CHANGE if writes else READ
 
 
@@ -236,9 +230,7 @@ PROGRAMS: dict[str, Rule] = {
         {"--vacuum*": DESTROY, "--rotate": CHANGE, "--flush": CHANGE, "--setup-keys": CHANGE},
         clusters=False,
     ),
-    "dmesg": Flags(
-        READ, {"-C": DESTROY, "-c": DESTROY, "--clear": DESTROY, "--read-clear": DESTROY, "-n": CHANGE}
-    ),
+    "dmesg": Flags(READ, {"-C": DESTROY, "-c": DESTROY, "--clear": DESTROY, "--read-clear": DESTROY, "-n": CHANGE}),
     "smartctl": Flags(READ, {"-t": CHANGE, "-s": CHANGE, "--test*": CHANGE, "--set*": CHANGE}),
     "fuser": Flags(READ, {"-k": DESTROY, "--kill": DESTROY}),
     "logger": always(CHANGE),

@@ -110,7 +110,7 @@ class WordReader:
         return True
 
     def expand(self, text: str) -> str:
-        """A text in which only `$` and backticks are special, as in double quotes; its scripts are collected."""
+        """A text in which only `$` and backticks are special, as in double quotes."""
         if "$" not in text and "`" not in text:
             return text
         outer, self.text, here, out = self.text, text, self.at, []

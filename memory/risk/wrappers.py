@@ -7,9 +7,7 @@ import re
 from .level import CHANGE, READ, Risk, by_words, worst
 from .rules import DYNAMIC, Call, Judge, Rule, Wrapper, has_flag, operands, option_values
 
-_SUDO_FLAGS = (
-    "-n -E -H -i -S -k -K -A -b -s -P -B --non-interactive --preserve-env --login --stdin --set-home"
-)
+_SUDO_FLAGS = "-n -E -H -i -S -k -K -A -b -s -P -B --non-interactive --preserve-env --login --stdin --set-home"
 _SSH = "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w"
 _SSH_FLAGS = "-4 -6 -A -a -C -f -G -g -K -k -M -N -n -q -s -T -t -V -v -X -x -Y -y -tt -vv -vvv"
 
@@ -70,9 +68,7 @@ def _ssh(call: Call, judge: Judge) -> Risk:
 
 
 PROGRAMS: dict[str, Rule] = {
-    "sudo": Wrapper(
-        "-u --user -g --group -h --host -p --prompt -C -r -t -T -D -R -U", _SUDO_FLAGS, assignments=True
-    ),
+    "sudo": Wrapper("-u --user -g --group -h --host -p --prompt -C -r -t -T -D -R -U", _SUDO_FLAGS, assignments=True),
     "doas": Wrapper("-u -C", "-n -s", assignments=True),
     "env": Wrapper("-u --unset -C --chdir", "-i -0 -v --ignore-environment", assignments=True, alone=READ),
     "envdir": Wrapper(skip=1),
@@ -92,9 +88,7 @@ PROGRAMS: dict[str, Rule] = {
     "taskset": Wrapper("", "-c", skip=1),
     "numactl": Wrapper("-m -N -C -i"),
     "chroot": Wrapper("", "", skip=1),
-    "nsenter": Wrapper(
-        "-t --target -S -G", "-a -m -u -i -n -p -U -C -T --mount --net --pid --all --uts --ipc"
-    ),
+    "nsenter": Wrapper("-t --target -S -G", "-a -m -u -i -n -p -U -C -T --mount --net --pid --all --uts --ipc"),
     "unshare": Wrapper("", "-m -u -i -n -p -U -f -r"),
     "flock": Wrapper("-w -E", "-n -x -s -o", skip=1),
     "watch": Wrapper("-n --interval", "-d -t -c -x -e -g -b --differences --no-title --color", joined=True),
