@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if command == "demo":
         from .commands.demo import demo
 
-        return demo(settings)
+        return demo(settings, arguments.picture)
     return _with_memory(command, arguments, settings)
 
 
@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the MCP server (the default)")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on this machine instead of stdio")
 
-    commands.add_parser("demo", help="show the whole main job on a sample memory, leaving yours alone")
+    showing_off = commands.add_parser("demo", help="show the whole main job on a sample memory, leaving yours alone")
+    showing_off.add_argument("--picture", type=Path, metavar="FILE", help="also save the first answer as an SVG")
 
     importing = commands.add_parser("import", help="take in past incidents from a file")
     importing.add_argument("file", type=Path)

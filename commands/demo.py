@@ -37,16 +37,16 @@ _MODEL_DEADLINE = 180.0
 _RISK_STYLE = {"read-only": "green", "reversible": "yellow", "destructive": "bold red"}
 
 
-def demo(settings: Settings) -> int:
-    """Run the demo; returns 0 when every step answered."""
-    console = Console()
+def demo(settings: Settings, picture: Path | None = None) -> int:
+    """Run the demo; returns 0 when every step answered. `picture` is where an SVG of the first answer goes."""
+    console = Console() if picture is None else Console(record=True, width=100)
     with tempfile.TemporaryDirectory(prefix="incidentos-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         count = _load_sample(settings.model_copy(update={"home": home}))
         console.print(
             f"A sample memory of {count} fictional incidents is loaded in a temporary folder; yours is not touched."
         )
-        wrong = anyio.run(_tell, console, home)
+        wrong = anyio.run(_tell, console, home, picture)
     if wrong:
         raise IncidentOSError(f"The demo went wrong: {wrong}")
     return 0
@@ -80,7 +80,7 @@ def _load_sample(settings: Settings) -> int:
         memory.close()
 
 
-async def _tell(console: Console, home: Path) -> str | None:
+async def _tell(console: Console, home: Path, picture: Path | None) -> str | None:
     """Tell the story; returns what went wrong (an exception would come out of the client wrapped in groups)."""
     from ..server import connect
 
@@ -96,7 +96,11 @@ async def _tell(console: Console, home: Path) -> str | None:
         console.print(Rule("[bold]03:12 — an alert"))
         console.print(Panel(ALERT, title="pasted into the chat", border_style="red"))
         first = await _call(client, "analyze_incident", title=ALERT, service="auth-service", severity="SEV1")
+        if picture is not None:
+            console.export_text()  # the picture begins here
         _print_analysis(console, first)
+        if picture is not None:
+            console.save_svg(str(picture), title="analyze_incident")
 
         console.print(Rule("[bold]03:41 — it is over, remember it"))
         receipt = await _call(

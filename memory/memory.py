@@ -212,7 +212,7 @@ class IncidentMemory:
             if (incident := incidents.get(hit.incident_id)) is not None
         ]
         matches.sort(key=lambda match: -match.probability)
-        return Recalled(tuple(matches[:limit]), tuple(self.degraded()))
+        return Recalled(tuple(matches[:limit]), tuple(self._degraded(embedder)))
 
     def _match(self, text: str, service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
         same_type = kind is not FailureType.OTHER and kind is classify_incident(incident)
@@ -231,12 +231,11 @@ class IncidentMemory:
         evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
         return Match(incident, hit, probability(evidence), tuple(why))
 
-    def degraded(self) -> Iterable[str]:
-        """What recall has to do without at the moment, a sentence each."""
-        state = self.embedder.state
-        if state == "failed":
+    def _degraded(self, embedder: Embedder | None) -> Iterable[str]:
+        """What a recall with that embedder has to do without, a sentence each."""
+        if self.embedder.state == "failed":
             yield f"Recall is by words alone: {self.embedder.error}"
-        elif state != "ready":
+        elif embedder is None:
             yield "Recall is by words alone: the embedding model is still loading. Ask again in a few seconds."
         else:
             lacking = self.recall.not_embedded
@@ -288,8 +287,7 @@ class IncidentMemory:
         return (embed_incidents(embedder, [incident])[0], embedder.identity) if embedder else (None, None)
 
     def _use_embedder(self) -> Embedder | None:
-        self.embedder.start()
-        embedder = self.embedder.current()
+        embedder = self.embedder.current_or_soon()
         if embedder is not None:
             self.recall.use_model(embedder.identity, embedder.dimensions)
         return embedder

@@ -147,5 +147,5 @@ def limit(actions: Sequence[Action]) -> list[Action]:
     checks = [action for action in useful if action.risk is Risk.READ_ONLY][:MAX_CHECKS]
     changes = [action for action in useful if action.risk is not Risk.READ_ONLY]
     # The ones that worked best are kept, a destructive one among them; the order stays.
-    best = sorted(changes, key=lambda action: -action.success)[:MAX_CHANGES]
+    best = sorted(changes, key=lambda action: (-action.success, -action.worked))[:MAX_CHANGES]
     return [*checks, *(action for action in changes if action in best), *failed]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from incidentos.memory.embedding.background import BackgroundEmbedder
 from incidentos.memory.errors import EmbeddingError, ImportFailed
 from incidentos.memory.failure_types import LABELS

@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from incidentos.memory.risk import Risk, risk_of
 
 READ_ONLY = r"""

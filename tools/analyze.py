@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -112,7 +113,9 @@ class Analysis(Answer):
         if self.prevention:
             parts.append(f"To prevent recurrence: {self.prevention}")
         if self.similar_past_incidents:
-            parts.append("Similar past incidents\n" + "\n".join(m.as_text() for m in self.similar_past_incidents))
+            cited = {source for action in self.suggested_actions for source in action.sources}
+            alike = (m.as_text(steps=m.incident_id not in cited) for m in self.similar_past_incidents)
+            parts.append("Similar past incidents\n" + "\n".join(alike))
         parts.append(
             "\n".join(
                 [
@@ -157,7 +160,9 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         kind = likely_failure_type(incident.failure_type, recalled.matches)
         book = playbook(kind)
         taken = limit(from_matches(_without_cause(recalled.matches)))
-        actions = [*_with_checks(taken, book, len(book.checks)), *book.mitigations, *book.watch]
+        # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
+        changes = _first_with_last(book.mitigations, 4)
+        actions = [*_with_checks(taken, book, 4), *changes, *book.watch[:1]]
         headline = _no_history(incident, kind, recalled.matches, book)
         prevention = book.prevention
     return Analysis(
@@ -181,6 +186,12 @@ def _with_checks(actions: list[Action], book: Playbook, most: int = 2) -> list[A
     own = [action for action in actions if action.risk is Risk.READ_ONLY and not action.only_failed]
     rest = [action for action in actions if action not in own]
     return [*own, *book.checks[:most], *rest]
+
+
+def _first_with_last(actions: Sequence[Action], most: int) -> list[Action]:
+    """The first actions and the last one: the last resort of a playbook is what people reach for unasked, so it is
+    better shown with its check and its price."""
+    return [*actions] if len(actions) <= most else [*actions[: most - 1], actions[-1]]
 
 
 def _without_cause(matches: tuple[Match, ...]) -> list[Match]:

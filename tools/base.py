@@ -129,13 +129,19 @@ def explain(tool: Tool[Any], exc: ValidationError) -> str:
             problems.append(f"{name!r} is not an argument" + (f" (did you mean {near[0]!r}?)" if near else ""))
         elif error["type"] == "missing":
             problems.append(f"{name!r} is missing")
+        elif error["type"] in {"string_too_short", "too_short"}:
+            problems.append(f"{name!r} must not be empty")
+        elif error["type"] in {"string_too_long", "too_long"}:
+            most = error["ctx"]["max_length"]
+            problems.append(f"{name!r} is too long: {len(given):,}, at most {most:,}")
         else:
             reason = error["msg"].removeprefix("Value error, ")
             reason = reason[0].lower() + reason[1:]
             shown = "" if isinstance(given, str) and len(given) > 60 else f", got {type(given).__name__} {given!r:.60}"
             problems.append(f"{name!r}: {reason}{shown}")
     valid = "; ".join(
-        f"{name}{'' if field.is_required() else '?'} — {field.description}" for name, field in fields.items()
+        f"{name}{'' if field.is_required() else '?'} — {(field.description or '').rstrip('.')}"
+        for name, field in fields.items()
     )
     return f"{tool.name} was not run: {'; '.join(problems)}. Valid arguments ('?' = optional): {valid}."
 

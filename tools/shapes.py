@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ..memory.confidence import Match
 from ..memory.incident import Incident, Outcome, Status
 
-MAX_SHOWN = 400
+MAX_SHOWN = 280
 """Characters of a text that is quoted in an answer; `incident://<id>` has it whole."""
 
 
@@ -47,20 +47,20 @@ class SimilarIncident(BaseModel):
             why=list(match.why),
         )
 
-    def as_text(self) -> str:
-        """One match, on one to three lines."""
+    def as_text(self, *, steps: bool = True) -> str:
+        """One match, on one to four lines; without its steps where they stand in a runbook already."""
         facts = ", ".join(filter(None, ["resolved" if self.resolved else "open", self.service, self.created_at]))
         lines = [f"- {self.incident_id} ({self.probability:.0%}; {facts}): {self.title}"]
         if self.root_cause:
             lines.append(f"  cause: {self.root_cause}")
-        if self.mitigation_steps:
+        if steps and self.mitigation_steps:
             lines.append(f"  steps: {' | '.join(self.mitigation_steps)}")
         if self.why:
             lines.append(f"  why: {'; '.join(self.why)}")
         return "\n".join(lines)
 
 
-def step_lines(incident: Incident, most: int = 6) -> list[str]:
+def step_lines(incident: Incident, most: int = 5) -> list[str]:
     """The steps of an incident's resolution, each with its outcome where that is known."""
     if incident.resolution is None:
         return []

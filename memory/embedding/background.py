@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -18,6 +19,9 @@ from ..ports import Embedder, IncidentStore, Vectors
 from ..text import chunks
 
 State = Literal["idle", "loading", "ready", "failed"]
+
+GRACE = 1.5
+"""Seconds after the start within which a call waits for the model. From its cache it loads in less."""
 
 _BATCH = 16
 """Incidents of one write transaction: small, so that a store by the user never waits long behind it."""
@@ -63,6 +67,7 @@ class BackgroundEmbedder:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
+        self._started = 0.0
 
     @property
     def state(self) -> State:
@@ -87,11 +92,20 @@ class BackgroundEmbedder:
         """Begin to load, once; returns at once."""
         with self._start_lock:
             if self._thread is None and not self._stopping.is_set():
+                self._started = time.monotonic()
                 self._thread = threading.Thread(target=self._run, name="incidentos-embedding", daemon=True)
                 self._thread.start()
 
     def current(self) -> Embedder | None:
         """The embedder if it is ready."""
+        return self._embedder
+
+    def current_or_soon(self) -> Embedder | None:
+        """The embedder if it is ready, or is within the grace after the start: a first call that comes with the
+        start of the server is worth half a second more, and no later call waits."""
+        self.start()
+        if self._embedder is None and (left := self._started + GRACE - time.monotonic()) > 0:
+            self._loaded.wait(left)
         return self._embedder
 
     def wait(self) -> Embedder:

@@ -14,7 +14,11 @@ import Stemmer
 
 _COMPOUND = re.compile(r"[^\W_]+(?:[._\-/:@'’]+[^\W_]+|_+[^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+# Latin letters with accents are letters like any other: "réplication" is one word, not three pieces.
+_UPPER, _LOWER = "A-ZÀ-Þ", "a-zß-ɏ"
+_CAMEL = re.compile(
+    rf"[{_UPPER}]+(?=[{_UPPER}][{_LOWER}])|[{_UPPER}]?[{_LOWER}]+|[{_UPPER}]+|\d+|[^\W\d_{_UPPER}{_LOWER}]+"
+)
 _MAX_COMPOUND = 64
 """A longer run of word characters is a blob (base64, a minified line): only its parts are of use, if anything."""
 

@@ -63,6 +63,8 @@ def _redis_line(words: Sequence[str]) -> Risk:
     upper = [w.upper() for w in words]
     if upper[0] in ("REPLICAOF", "SLAVEOF") and upper[1:3] == ["NO", "ONE"]:
         return CHANGE
+    if upper[:2] == ["CLUSTER", "FAILOVER"] and not {"FORCE", "TAKEOVER"} & set(upper):
+        return CHANGE  # coordinated with the master: nothing is lost, and it can be taken back the same way
     if upper[0] in ("EVAL", "EVALSHA", "FCALL"):
         return (
             DESTROY

@@ -54,6 +54,8 @@ _SPECIAL = (
             re.I,
         ),
     ),
+    # PgBouncer's console has no sessions: there a SET is for all, until it is reloaded.
+    (CHANGE, re.compile(r"SET\s+(?:\w+_pool_size|pool_mode|max_\w+_connections|max_client_conn|server_\w+)\b", re.I)),
     (READ, re.compile(r"SET\s+(?:(?:SESSION|LOCAL)\s+)?[\w.@]+\s*(?:=|\bTO\b)[^;()]{0,200}$", re.I)),
 )
 

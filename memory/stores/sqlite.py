@@ -213,6 +213,8 @@ class SqliteStore:
         )
 
     def ids_starting(self, prefix: str, limit: int) -> list[str]:
+        if not prefix.isascii():  # no id is like that, and SQLite takes no lone surrogates
+            return []
         # Not LIKE: `_` and `%` are wildcards there, and an id may hold the former.
         rows = self._all(
             "SELECT id FROM incident WHERE substr(id, 1, ?) = ? ORDER BY seq DESC LIMIT ?", len(prefix), prefix, limit
@@ -290,8 +292,9 @@ class SqliteStore:
         return db
 
     def _migrate(self) -> None:
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        # Tables first: a process that makes the file at this moment commits its tables and its mark together.
         foreign = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
         if application != APPLICATION_ID and (application or foreign):
             raise StoreCorrupt(f"{self.path} is a database of another program. Move it, or set INCIDENTOS_HOME.")
         deadline = time.monotonic() + BUSY_TIMEOUT
@@ -424,7 +427,9 @@ def _write_cursor(created_at: str, seq: int) -> str:
 def _read_cursor(cursor: str) -> tuple[str, int]:
     try:
         created_at, seq = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode().split("|")
-        return created_at, int(seq)
+        if not 0 <= (number := int(seq)) < 1 << 63:  # what SQLite can hold
+            raise ValueError(seq)
+        return created_at, number
     except ValueError:
         raise InvalidInput(
             f"{cursor[:60]!r} is not a cursor of this list. Leave cursor out for the first page, and then pass the "
