@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .failure_types import LABELS, classify_incident
+from .failure_types import LABELS
 from .incident import FailureType, Incident, Status
 from .index.tokens import terms
 from .recall import Hit
@@ -26,13 +26,25 @@ _SAME_CAUSE_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for one match: shares and cosines as in `Hit`, and what the records say."""
+
+    lexical: float
+    best: float | None
+    same_failure_type: bool = False
+    same_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """A past incident with the probability that it was the same problem, and why it was found."""
+    """A past incident with the probability that it was the same problem, what that rests on, and why it was found
+    (in words, for the first few)."""
 
     incident: Incident
     hit: Hit
+    evidence: Evidence
     probability: float
-    why: tuple[str, ...]
+    why: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -85,16 +97,6 @@ class Verdict:
         return self.hypotheses[0] if self.hypotheses else None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What speaks for one match: shares and cosines as in `Hit`, and what the records say."""
-
-    lexical: float
-    best: float | None
-    same_failure_type: bool = False
-    same_service: bool = False
-
-
 # A first estimate of p. The weights of words and meaning and the intercepts were fitted (logistic regression) to the
 # first hits of the dev queries of three retrieval sets, as they are and with every right answer removed. Those sets
 # state neither service nor failure type, so the last two weights are a judgment, set low: on the sample memory,
@@ -118,7 +120,7 @@ def probability(evidence: Evidence) -> float:
 def same_cause(one: Incident, other: Incident) -> bool:
     """Whether two resolved incidents had the same kind of cause: the same failure type, or, where that is not
     known, causes that say much the same."""
-    kind, other_kind = classify_incident(one), classify_incident(other)
+    kind, other_kind = one.failure_type, other.failure_type
     if kind is not FailureType.OTHER and other_kind is not FailureType.OTHER:
         return kind is other_kind
     mine, theirs = set(terms(one.root_cause or "")), set(terms(other.root_cause or ""))
@@ -133,7 +135,7 @@ def likely_failure_type(own: FailureType, matches: Sequence[Match]) -> FailureTy
         return own
     votes: dict[FailureType, float] = {}
     for match in matches:
-        kind = classify_incident(match.incident)
+        kind = match.incident.failure_type
         votes[kind] = votes.get(kind, 0.0) + match.probability
     best = max(votes, key=lambda kind: votes[kind], default=FailureType.OTHER)
     return best if votes.get(best, 0.0) >= FLOOR else FailureType.OTHER
@@ -154,7 +156,7 @@ def weigh(matches: Sequence[Match], now: datetime) -> Verdict:
             groups.append([match])
     hypotheses = sorted(
         (
-            Hypothesis(group[0].incident.root_cause or "", classify_incident(group[0].incident), tuple(group))
+            Hypothesis(group[0].incident.root_cause or "", group[0].incident.failure_type, tuple(group))
             for group in groups
         ),
         key=lambda hypothesis: -hypothesis.weight,

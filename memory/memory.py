@@ -61,6 +61,7 @@ class IncidentMemory:
         self.store = store
         self.embedder = embedder
         self.recall = Recall(store)
+        self._last_query: tuple[tuple[str, str], Vectors] | None = None
 
     # Taking in
 
@@ -87,6 +88,8 @@ class IncidentMemory:
         )
         incident = replace(incident, failure_type=classify_incident(incident))
         vectors, model = self._vectors(incident)
+        if vectors is not None and model is not None:
+            self._last_query = ((model, incident.text), vectors[0])
 
         def repeat_of() -> str | None:
             known = self.store.find_open_by_text(normalise(incident.text))
@@ -194,42 +197,59 @@ class IncidentMemory:
 
     # Recalling
 
-    def find(self, text: str, limit: int, scope: Scope = Scope(), *, about: Incident | None = None) -> Recalled:
-        """The incidents that resemble the text, likeliest first. `about` is the incident that the text describes:
-        it is not found itself, and its service and failure type count."""
+    def find(
+        self, text: str, limit: int, scope: Scope = Scope(), *, about: Incident | None = None, explained: int = 50
+    ) -> Recalled:
+        """The incidents that resemble the text, likeliest first.
+
+        Args:
+            text: what is looked for.
+            limit: how many at most.
+            scope: which incidents may be found.
+            about: the incident that the text describes: it is not found itself, and its service and failure type
+                count as evidence.
+            explained: how many of the first matches say why they were found; it costs a look at their texts.
+        """
         text = redact(text)[:_QUERY_CHARACTERS]
         if about is not None:
             scope = replace(scope, exclude=scope.exclude | {about.id})
         service = about.service if about else scope.service
-        kind = classify_incident(about) if about else classify(None, text)
+        kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
-        vector = embedder.embed([text])[0] if embedder else None
-        hits = self.recall.find(Query(text, vector), limit + _SPARE, scope)
+        hits = self.recall.find(Query(text, self._query_vector(embedder, text)), limit + _SPARE, scope)
         incidents = {s.incident.id: s.incident for s in self.store.get_many([hit.incident_id for hit in hits], None)}
         matches = [
-            self._match(text, service, kind, incident, hit)
+            _match(service, kind, incident, hit)
             for hit in hits
             if (incident := incidents.get(hit.incident_id)) is not None
         ]
         matches.sort(key=lambda match: -match.probability)
-        return Recalled(tuple(matches[:limit]), tuple(self._degraded(embedder)))
+        matches = [
+            replace(match, why=self._why(text, kind, match)) if position < explained else match
+            for position, match in enumerate(matches[:limit])
+        ]
+        return Recalled(tuple(matches), tuple(self._degraded(embedder)))
 
-    def _match(self, text: str, service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
-        same_type = kind is not FailureType.OTHER and kind is classify_incident(incident)
-        same_service = bool(service and incident.service) and normalise(service or "") == normalise(
-            incident.service or ""
-        )
+    def _query_vector(self, embedder: Embedder | None, text: str) -> Vectors | None:
+        """The text's vector; the last text's is kept, since an analysis asks for the one that it has just stored."""
+        if embedder is None:
+            return None
+        key = (embedder.identity, text)
+        if self._last_query is None or self._last_query[0] != key:
+            self._last_query = (key, embedder.embed([text])[0])
+        return self._last_query[1]
+
+    def _why(self, text: str, kind: FailureType, match: Match) -> tuple[str, ...]:
         why: list[str] = []
-        if shared := self.recall.shared_terms(text, incident):
+        if shared := self.recall.shared_terms(text, match.incident.id):
             why.append("shares " + ", ".join(shared))
-        if hit.best is not None:
-            why.append(f"meaning {hit.best:.2f}")
-        if same_service:
-            why.append(f"same service {incident.service}")
-        if same_type:
+        if match.hit.best is not None:
+            why.append(f"meaning {match.hit.best:.2f}")
+        if match.evidence.same_service:
+            why.append(f"same service {match.incident.service}")
+        if match.evidence.same_failure_type:
             why.append(f"same failure type: {LABELS[kind]}")
-        evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
-        return Match(incident, hit, probability(evidence), tuple(why))
+        return tuple(why)
 
     def _degraded(self, embedder: Embedder | None) -> Iterable[str]:
         """What a recall with that embedder has to do without, a sentence each."""
@@ -291,6 +311,13 @@ class IncidentMemory:
         if embedder is not None:
             self.recall.use_model(embedder.identity, embedder.dimensions)
         return embedder
+
+
+def _match(service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
+    same_type = kind is not FailureType.OTHER and kind is incident.failure_type
+    same_service = bool(service and incident.service and normalise(service) == normalise(incident.service))
+    evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
+    return Match(incident, hit, evidence, probability(evidence))
 
 
 def _stands(known: Incident, incoming: Incident) -> bool:

@@ -17,7 +17,6 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from .failure_types import classify_incident
 from .incident import Incident, Status
 from .index.columns import Column
 from .index.lexical import K1, LexicalIndex
@@ -216,11 +215,14 @@ class Recall:
             slot = int(np.argmax(cosines))
             return self._ids[slot], float(cosines[slot])
 
-    def shared_terms(self, query: str, incident: Incident, limit: int = 6) -> list[str]:
+    def shared_terms(self, query: str, incident_id: str, limit: int = 6) -> list[str]:
         """The words that a query and an incident have in common, the most telling first, as the query writes them."""
         words = surface_forms(query)
-        common = words.keys() & term_frequencies(incident).keys()
         with self.lock:
+            slot = self._slot_of.get(incident_id)
+            if slot is None:
+                return []
+            common = [term for term in words if self._lexical.holds(slot, term)]
             telling = sorted(common, key=lambda term: (-self._lexical.idf(term), term))
         return [words[term] for term in telling[:limit]]
 
@@ -255,7 +257,7 @@ def term_frequencies(incident: Incident) -> Counter[str]:
     resolution = incident.resolution
     fields: Iterable[str | None] = (incident.description, incident.service)
     if resolution is not None:
-        label = classify_incident(incident).value.replace("-", " ")
+        label = incident.failure_type.value.replace("-", " ")
         fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
     for text in fields:
         found.update(terms(text or ""))

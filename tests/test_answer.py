@@ -56,7 +56,7 @@ def match(
         failure_type_stated=True,
         resolution=resolution,
     )
-    return Match(incident, Hit(name, 0.0, 0.0, None, None), p, ())
+    return Match(incident, Hit(name, 0.0, 0.0, None, None), Evidence(0.0, None), p)
 
 
 # Confidence

@@ -136,7 +136,9 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
         partial(memory.open_incident, arguments.title, arguments.description, arguments.service, arguments.severity)
     )
     await progress(1, 3, f"stored as {incident.id}" if not repeated else f"repeats {incident.id}")
-    recalled = await anyio.to_thread.run_sync(partial(memory.find, incident.text, RECALLED, about=incident))
+    recalled = await anyio.to_thread.run_sync(
+        partial(memory.find, incident.text, RECALLED, about=incident, explained=SHOWN)
+    )
     await progress(2, 3, f"recalled {len(recalled.matches)} incidents")
     now = utcnow()
     verdict = weigh(recalled.matches, now)
@@ -218,12 +220,16 @@ def _headline(verdict: Verdict) -> str:
 
 
 def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...], book: Playbook) -> str:
-    parts = ["No similar incident in memory."]
-    if matches and matches[0].probability >= FLOOR:
-        closest = matches[0]
-        parts.append(
-            f"The closest is {closest.incident.id} ({closest.probability:.0%}): {one_line(closest.incident.label, 120)}."
-        )
+    closest = matches[0] if matches else None
+    if closest is None or closest.probability < COUNTS_FROM:
+        parts = ["No similar incident in memory."]
+    else:
+        count = sum(match.probability >= COUNTS_FROM for match in matches)
+        alike = "1 similar past incident is" if count == 1 else f"{count} similar past incidents are"
+        parts = [f"{alike} in memory, but none with a confirmed root cause."]
+    if closest is not None and closest.probability >= FLOOR:
+        label = one_line(closest.incident.label, 120).rstrip(".")
+        parts.append(f"The closest is {closest.incident.id} ({closest.probability:.0%}): {label}.")
     if kind is FailureType.OTHER:
         parts.append("The words name no known failure type; the general playbook follows.")
     elif kind is incident.failure_type:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import numpy as np
@@ -71,6 +72,15 @@ class LexicalIndex:
             self._holding[number] -= 1
         self._total_length -= self._lengths[slot]
         self._documents -= 1
+
+    def holds(self, slot: int, term: str) -> bool:
+        """Whether the document holds the term."""
+        number = self._number.get(term)
+        if number is None:
+            return False
+        slots = self._slots[number]  # rising, as documents are added in that order
+        place = bisect_left(slots, slot)
+        return place < len(slots) and slots[place] == slot
 
     def idf(self, term: str) -> float:
         """How telling the term is, in nats; a term that no document holds is the most telling of all."""
