@@ -273,6 +273,7 @@ class IncidentServer:
             if events:
                 seen = events[-1].number
                 await self._announce(events)
+            await anyio.to_thread.run_sync(self.desk.memory.tidy)
 
     async def _announce(self, events: list[Event]) -> None:
         uris = dict.fromkeys(resources.incident_uri(event.incident_id) for event in events)

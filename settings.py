@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         return self.home.expanduser() / DATABASE_NAME
 
     @property
+    def index(self) -> Path:
+        """Where the search index of a large memory is kept; it can be deleted at any time."""
+        return self.home.expanduser() / "index"
+
+    @property
     def models(self) -> Path:
         """Where the fast form of the bundled embedding model is kept; it can be deleted at any time."""
         return self.home.expanduser() / "models"

@@ -17,7 +17,7 @@ def build_memory(settings: Settings) -> IncidentMemory:
     """
     store = SqliteStore(settings.database)
 
-    return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store))
+    return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)
 
 
 def load_embedder(settings: Settings) -> Embedder:

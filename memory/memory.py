@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from .confidence import Evidence, Match, probability
 from .embedding.background import BackgroundEmbedder, embed_incidents
 from .errors import InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
+from .index.tokens import surface_forms
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Prediction, Vectors
 from .recall import Hit, Query, Recall, Scope
 from .redaction import redact, redact_incident
@@ -57,10 +60,10 @@ class Imported:
 class IncidentMemory:
     """The memory of one server process. Safe for use from several threads."""
 
-    def __init__(self, store: IncidentStore, embedder: BackgroundEmbedder) -> None:
+    def __init__(self, store: IncidentStore, embedder: BackgroundEmbedder, snapshots: Path | None = None) -> None:
         self.store = store
         self.embedder = embedder
-        self.recall = Recall(store)
+        self.recall = Recall(store, snapshots)
         self._last_query: tuple[tuple[str, str], Vectors] | None = None
 
     # Taking in
@@ -224,8 +227,9 @@ class IncidentMemory:
             if (incident := incidents.get(hit.incident_id)) is not None
         ]
         matches.sort(key=lambda match: -match.probability)
+        words = surface_forms(text)
         matches = [
-            replace(match, why=self._why(text, kind, match)) if position < explained else match
+            replace(match, why=self._why(words, kind, match)) if position < explained else match
             for position, match in enumerate(matches[:limit])
         ]
         return Recalled(tuple(matches), tuple(self._degraded(embedder)))
@@ -239,9 +243,9 @@ class IncidentMemory:
             self._last_query = (key, embedder.embed([text])[0])
         return self._last_query[1]
 
-    def _why(self, text: str, kind: FailureType, match: Match) -> tuple[str, ...]:
+    def _why(self, words: Mapping[str, str], kind: FailureType, match: Match) -> tuple[str, ...]:
         why: list[str] = []
-        if shared := self.recall.shared_terms(text, match.incident.id):
+        if shared := self.recall.shared_terms(words, match.incident.id):
             why.append("shares " + ", ".join(shared))
         if match.hit.best is not None:
             why.append(f"meaning {match.hit.best:.2f}")
@@ -293,8 +297,14 @@ class IncidentMemory:
 
     def warm_up(self) -> None:
         """Load the index, and the SQL parser that judges commands, now rather than in the first call."""
+        self._use_embedder()
         self.recall.sync()
         risk_of("psql -c 'SELECT 1'")
+
+    def tidy(self) -> None:
+        """Keep the index of a large memory for the next start, when it is worth it."""
+        with contextlib.suppress(OSError):  # no room: the next start builds it again
+            self.recall.keep()
 
     def close(self) -> None:
         """Stop what runs behind and release the file."""

@@ -189,6 +189,10 @@ class IncidentStore(Protocol):
         """The number of the newest event; 0 in an empty store."""
         ...
 
+    def event_stamp(self, number: int) -> str:
+        """What tells that event from one of the same number in another store; empty where there is none."""
+        ...
+
     def lacking_vectors(self, model: str, limit: int) -> list[Incident]:
         """Incidents that have no vectors of that model."""
         ...

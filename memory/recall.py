@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ from .incident import Incident, Status
 from .index.columns import Column
 from .index.lexical import K1, LexicalIndex
 from .index.semantic import SemanticIndex
-from .index.tokens import surface_forms, terms
+from .index.snapshot import Columns, Snapshot, load, save
+from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
 
 TITLE_WEIGHT = 2.0
@@ -34,6 +36,15 @@ _PRIOR_STRENGTH = 20
 _PRIOR_SPREAD = {"lexical": 0.07, "cosine": 0.11}
 """In a small memory a standard deviation means little, so it is drawn towards a typical one, as if that many more
 incidents had been seen."""
+
+SNAPSHOT_FROM = 2000
+"""Incidents from which on the index is kept on disk: fewer are read faster than a person notices."""
+
+_SNAPSHOT_AFTER = 0.1
+"""The share of the memory that has to change before the index is kept again."""
+
+_SOME = 500
+"""Changed incidents that are read at a time."""
 
 MAX_QUERY_TERMS = 96
 """Distinct terms of a query that are looked up, the most telling ones; a pasted log would bring thousands."""
@@ -80,10 +91,15 @@ class Recall:
 
     `sync` brings in what this process or any other has written since; `find` searches. Safe for use from several
     threads: one works, the others wait.
+
+    Args:
+        store: what is searched.
+        snapshots: a folder in which the index of a large memory is kept for the next start.
     """
 
-    def __init__(self, store: IncidentStore) -> None:
+    def __init__(self, store: IncidentStore, snapshots: Path | None = None) -> None:
         self._store = store
+        self._snapshots = snapshots
         self.lock = threading.RLock()
         """Taken by every method. Who calls into recall from within a store transaction takes it before the
         transaction, so that the order of the two locks is always the same."""
@@ -91,19 +107,29 @@ class Recall:
         self._dimensions = 1
         self._reset()
 
-    def _reset(self) -> None:
-        self._seen = 0
-        self._loaded = False
-        self._lexical = LexicalIndex()
-        self._semantic = SemanticIndex(self._dimensions)
-        self._ids: list[str] = []
-        self._slot_of: dict[str, int] = {}
+    def _reset(self, frozen: Snapshot | None = None) -> None:
+        self._seen = frozen.change if frozen else 0
+        self._loaded = frozen is not None
+        self._lexical = LexicalIndex(frozen.postings if frozen else None)
+        self._semantic = SemanticIndex(self._dimensions, frozen.vectors if frozen else None)
         self._live: Column[np.bool_] = Column(np.bool_)
         self._open: Column[np.bool_] = Column(np.bool_)
         self._embedded: Column[np.bool_] = Column(np.bool_)
         self._created: Column[np.float64] = Column(np.float64)
         self._service: Column[np.int32] = Column(np.int32)
+        self._ids: list[str] = []
         self._services: dict[str, int] = {}
+        self._frozen_at = self._seen
+        if frozen is not None:
+            columns = frozen.columns
+            self._ids = columns.ids.astype(str).tolist()
+            self._services = {service: number for number, service in enumerate(frozen.services)}
+            self._live.extend(np.ones(len(self._ids), dtype=np.bool_))
+            self._open.extend(columns.open)
+            self._embedded.extend(columns.embedded)
+            self._created.extend(columns.created)
+            self._service.extend(columns.service)
+        self._slot_of = {incident_id: slot for slot, incident_id in enumerate(self._ids)}
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -130,19 +156,64 @@ class Recall:
         """Take in every change of the store since the last call."""
         with self.lock:
             if not self._loaded:
-                last = self._store.last_change()  # before the scan: what comes in between is then read twice
-                for stored in self._store.scan(self._model):
-                    self._put(stored)
-                self._seen, self._loaded = last, True
+                self._load()
             changes = self._store.changes_since(self._seen)
             if not changes:
                 return
-            for stored in self._store.get_many([change.incident_id for change in changes], self._model):
-                self._put(stored)
+            for start in range(0, len(changes), _SOME):
+                some = [change.incident_id for change in changes[start : start + _SOME]]
+                for stored in self._store.get_many(some, self._model):
+                    self._put(stored)
             self._seen = changes[-1].number
             if len(self._ids) > 2 * len(self._slot_of) + 1000:  # mostly dead slots: start over without them
                 self._reset()
                 self.sync()
+
+    def _load(self) -> None:
+        frozen = load(self._snapshots, self._model) if self._snapshots and self._model else None
+        if frozen is not None and frozen.vectors.rows.shape[1] == self._dimensions:
+            is_ours = self._store.event_stamp(frozen.event) == frozen.stamp
+            if is_ours and frozen.change <= self._store.last_change():
+                self._reset(frozen)
+                return
+        last = self._store.last_change()  # before the scan: what comes in between is then read twice
+        for stored in self._store.scan(self._model):
+            self._put(stored)
+        self._seen, self._loaded = last, True
+
+    def keep(self) -> bool:
+        """Keep the index for the next start, if that saves much: the memory is large, fully embedded, and much has
+        changed since the last time. Returns whether it did.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        with self.lock:
+            changed = self._seen - self._frozen_at
+            worth = len(self._slot_of) >= SNAPSHOT_FROM and changed > len(self._slot_of) * _SNAPSHOT_AFTER
+            if self._snapshots is None or self._model is None or not worth or self.not_embedded:
+                return False
+            event = self._store.last_event()
+            kept = self._live.view.copy()
+            meta = {"change": self._seen, "event": event, "stamp": self._store.event_stamp(event)}
+            save(
+                self._snapshots,
+                self._model,
+                {**meta, "services": list(self._services)},
+                Columns(
+                    np.array([i for i, live in zip(self._ids, kept, strict=True) if live], dtype=np.bytes_),
+                    self._open.view[kept],
+                    self._embedded.view[kept],
+                    self._created.view[kept],
+                    self._service.view[kept],
+                ),
+                self._lexical.freeze(kept),
+                (self._semantic.rows_of(kept), self._dimensions),
+                lambda rows: self._semantic.freeze(kept, rows),
+            )
+            self._reset()  # and go on from what was kept, which takes a fraction of the memory
+            self.sync()
+            return True
 
     def _put(self, stored: StoredVectors) -> None:
         incident = stored.incident
@@ -215,9 +286,8 @@ class Recall:
             slot = int(np.argmax(cosines))
             return self._ids[slot], float(cosines[slot])
 
-    def shared_terms(self, query: str, incident_id: str, limit: int = 6) -> list[str]:
-        """The words that a query and an incident have in common, the most telling first, as the query writes them."""
-        words = surface_forms(query)
+    def shared_terms(self, words: Mapping[str, str], incident_id: str, limit: int = 6) -> list[str]:
+        """The words that a query (its `surface_forms`) and an incident have in common, the most telling first."""
         with self.lock:
             slot = self._slot_of.get(incident_id)
             if slot is None:

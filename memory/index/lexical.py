@@ -7,10 +7,13 @@ applied when a query is scored, so adding a document never touches the others.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,31 +22,71 @@ K1 = 1.2
 B = 0.75
 """The usual values of the two parameters (k1: saturation of repeated terms; b: how much length counts)."""
 
+Slots = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPostings:
+    """The postings of many documents as arrays that may lie in a memory-mapped file: nothing is built to read them.
+
+    `keys` are the terms' keys (`term_key`), rising; the postings of `keys[i]` are `slots[offsets[i]:offsets[i + 1]]`
+    (rising) with their `frequencies`; `lengths` are the documents' lengths, by slot.
+    """
+
+    keys: npt.NDArray[np.uint64]
+    offsets: npt.NDArray[np.int64]
+    slots: Slots
+    frequencies: Floats
+    lengths: Floats
+
+    def find(self, term: str) -> tuple[Slots, Floats] | None:
+        """The postings of a term, or None where no document holds it."""
+        key = term_key(term)
+        place = int(np.searchsorted(self.keys, key))
+        if place == len(self.keys) or self.keys[place] != key:
+            return None
+        start, end = self.offsets[place], self.offsets[place + 1]
+        return self.slots[start:end], self.frequencies[start:end]
+
+
+def term_key(term: str) -> np.uint64:
+    """64 bits that stand for a term: two of a million terms share them with a chance of 3 in 100 million."""
+    return np.uint64(int.from_bytes(hashlib.blake2b(term.encode(), digest_size=8).digest(), "little"))
+
 
 class LexicalIndex:
     """BM25 over documents that are known by a slot number, 0 upwards.
 
+    Args:
+        frozen: the postings of the first documents, whose slots come first. A document of these that is removed
+            still counts in the statistics, until they are frozen anew.
+
     Not safe for use from several threads; the owner serialises.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, frozen: FrozenPostings | None = None) -> None:
+        self._frozen = frozen
+        # A query asks for each of its terms several times.
+        self._find = lru_cache(maxsize=512)(frozen.find if frozen else lambda term: None)
+        self._first = len(frozen.lengths) if frozen else 0  # the slot of the first document that is not frozen
         self._number: dict[str, int] = {}  # term → its number, an index into the three lists below
-        self._slots: list[array[int]] = []
+        self._slots: list[array[int]] = []  # counted from `_first`
         self._frequencies: list[array[float]] = []
         self._holding: list[int] = []  # how many documents that are not removed hold the term
-        self._terms_of: list[array[int] | None] = []  # slot → the numbers of its terms; None once removed
+        self._terms_of: list[array[int] | None] = []  # document → the numbers of its terms; None once removed
         self._lengths = array("f")
-        self._total_length = 0.0
-        self._documents = 0
+        self._total_length = float(frozen.lengths.sum(dtype=np.float64)) if frozen else 0.0
+        self._documents = self._first
 
     def __len__(self) -> int:
-        """How many documents are searchable."""
+        """How many documents the statistics speak of."""
         return self._documents
 
     def add(self, slot: int, frequencies: Mapping[str, float]) -> None:
         """Add a document. Slots must be given in rising order, each once; frequencies may be weighted."""
-        if slot != len(self._lengths):
-            raise ValueError(f"slot {slot} is out of order; the next one is {len(self._lengths)}")
+        if slot != self._first + len(self._lengths):
+            raise ValueError(f"slot {slot} is out of order; the next one is {self._first + len(self._lengths)}")
         numbers = array("I")
         for term, frequency in frequencies.items():
             number = self._number.get(term)
@@ -52,7 +95,7 @@ class LexicalIndex:
                 self._slots.append(array("i"))
                 self._frequencies.append(array("f"))
                 self._holding.append(0)
-            self._slots[number].append(slot)
+            self._slots[number].append(slot - self._first)
             self._frequencies[number].append(frequency)
             self._holding[number] += 1
             numbers.append(number)
@@ -64,43 +107,101 @@ class LexicalIndex:
 
     def remove(self, slot: int) -> None:
         """Take a document out of the statistics. Its postings stay, so its scores have no meaning from here on."""
-        numbers = self._terms_of[slot]
+        place = slot - self._first
+        numbers = self._terms_of[place] if place >= 0 else None
         if numbers is None:
             return
-        self._terms_of[slot] = None
+        self._terms_of[place] = None
         for number in numbers:
             self._holding[number] -= 1
-        self._total_length -= self._lengths[slot]
+        self._total_length -= self._lengths[place]
         self._documents -= 1
 
     def holds(self, slot: int, term: str) -> bool:
         """Whether the document holds the term."""
-        number = self._number.get(term)
-        if number is None:
+        slots: Slots | array[int] | None
+        if slot < self._first:
+            found = self._find(term)
+            slots = found[0] if found else None
+        else:
+            number = self._number.get(term)
+            slots = None if number is None else self._slots[number]
+            slot -= self._first
+        if slots is None:
             return False
-        slots = self._slots[number]  # rising, as documents are added in that order
-        place = bisect_left(slots, slot)
+        place = bisect_left(slots, slot)  # rising, as documents are added in that order
         return place < len(slots) and slots[place] == slot
 
     def idf(self, term: str) -> float:
         """How telling the term is, in nats; a term that no document holds is the most telling of all."""
         number = self._number.get(term)
         holding = 0 if number is None else self._holding[number]
+        if (found := self._find(term)) is not None:
+            holding += len(found[0])
         return math.log1p((self._documents - holding + 0.5) / (holding + 0.5))
 
-    def scores(self, query: Mapping[str, float]) -> npt.NDArray[np.float32]:
+    def scores(self, query: Mapping[str, float]) -> Floats:
         """BM25 of every slot, shape (slots,), for weighted query terms; removed slots hold numbers of no meaning."""
-        found = np.zeros(len(self._lengths), dtype=np.float32)
+        scores = np.zeros(self._first + len(self._lengths), dtype=np.float32)
         if not self._documents:
-            return found
-        lengths = np.frombuffer(self._lengths, dtype=np.float32)
+            return scores
         average = self._total_length / self._documents or 1.0
+        old, new = scores[: self._first], scores[self._first :]
+        lengths = np.frombuffer(self._lengths, dtype=np.float32) if self._lengths else new
         for term, weight in query.items():
-            number = self._number.get(term)
-            if number is None:
-                continue
-            slots = np.frombuffer(self._slots[number], dtype=np.int32)
-            frequency = np.frombuffer(self._frequencies[number], dtype=np.float32)
-            saturated = frequency / (frequency + K1 * (1 - B + (B / average) * lengths[slots]))
-            found[slots] += np.float32(weight * self.idf(term) * (K1 + 1)) * saturated
-        return found
+            factor = np.float32(weight * self.idf(term) * (K1 + 1))
+            if self._frozen is not None and (found := self._find(term)) is not None:
+                _score(old, *found, self._frozen.lengths, average, factor)
+            if (number := self._number.get(term)) is not None:
+                slots = np.frombuffer(self._slots[number], dtype=np.int32)
+                frequencies = np.frombuffer(self._frequencies[number], dtype=np.float32)
+                _score(new, slots, frequencies, lengths, average, factor)
+        return scores
+
+    def freeze(self, kept: npt.NDArray[np.bool_]) -> FrozenPostings:
+        """The postings of the kept documents (shape (slots,)), their slots counted anew without the others."""
+        renumbered = np.cumsum(kept, dtype=np.int64).astype(np.int32) - 1
+        keys: list[npt.NDArray[np.uint64]] = []
+        slots: list[Slots] = []
+        frequencies: list[Floats] = []
+        lengths: Floats = np.frombuffer(self._lengths, dtype=np.float32) if self._lengths else np.zeros(0, np.float32)
+        if self._frozen is not None:
+            keys.append(np.repeat(self._frozen.keys, np.diff(self._frozen.offsets)))
+            slots.append(np.asarray(self._frozen.slots))
+            frequencies.append(np.asarray(self._frozen.frequencies))
+            lengths = np.concatenate([self._frozen.lengths, lengths])
+        for key, its_slots, its_frequencies in self._added():
+            keys.append(np.full(len(its_slots), key))
+            slots.append(its_slots + self._first)
+            frequencies.append(its_frequencies)
+        all_keys = np.concatenate([np.zeros(0, np.uint64), *keys])
+        all_slots = np.concatenate([np.zeros(0, np.int32), *slots])
+        all_frequencies = np.concatenate([np.zeros(0, np.float32), *frequencies])
+        of_kept = kept[all_slots]
+        all_keys, all_slots, all_frequencies = all_keys[of_kept], all_slots[of_kept], all_frequencies[of_kept]
+        order = np.argsort(all_keys, kind="stable")  # the slots of one term are rising already: old ones first
+        sorted_keys = all_keys[order]
+        unique, starts = np.unique(sorted_keys, return_index=True)
+        return FrozenPostings(
+            keys=unique,
+            offsets=np.append(starts, len(sorted_keys)).astype(np.int64),
+            slots=renumbered[all_slots[order]],
+            frequencies=all_frequencies[order],
+            lengths=lengths[kept],
+        )
+
+    def _added(self) -> Iterator[tuple[np.uint64, Slots, Floats]]:
+        for term, number in self._number.items():
+            yield (
+                term_key(term),
+                np.frombuffer(self._slots[number], dtype=np.int32),
+                np.frombuffer(self._frequencies[number], dtype=np.float32),
+            )
+
+
+def _score(
+    scores: Floats, slots: Slots, frequencies: Floats, lengths: Floats, average: float, factor: np.float32
+) -> None:
+    """Add one term's share to the scores in place."""
+    norm = K1 * (1 - B + np.float32(B / average) * lengths[slots])
+    scores[slots] += factor * (frequencies / (frequencies + norm.astype(np.float32)))

@@ -254,6 +254,10 @@ class SqliteStore:
         row = self._one("SELECT COALESCE(MAX(number), 0) FROM history")
         return int(row[0]) if row else 0
 
+    def event_stamp(self, number: int) -> str:
+        row = self._one("SELECT incident_id || ' ' || at FROM history WHERE number = ?", number)
+        return str(row[0]) if row else ""
+
     def lacking_vectors(self, model: str, limit: int) -> list[Incident]:
         rows = self._all(
             "SELECT record FROM incident i WHERE NOT EXISTS"

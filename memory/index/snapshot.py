@@ -1,0 +1,152 @@
+"""The search index on disk, so that a start reads it instead of building it.
+
+A snapshot is a folder of numpy arrays that are memory-mapped, so several servers share one copy in the page cache. It is
+a cache of the store and of nothing else: one that is missing, of another model or format, damaged, or not of this
+store's past is passed over, and the index is built from the store. It is written beside the old one and renamed when
+whole; the old one is deleted then, and who has it mapped keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ports import Vectors
+from .lexical import FrozenPostings
+from .semantic import FrozenVectors
+
+FORMAT = 1
+"""Raised whenever the arrays or the terms (tokens, weights) mean something else."""
+
+_MANIFEST = "manifest.json"
+_UNCHECKED = "rows"
+"""The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the index knows of each document, by slot: id (ASCII bytes), whether it is open, whether it has vectors,
+    when it was created (seconds since 1970, NaN where unknown), and the number of its service (−1 for none)."""
+
+    ids: npt.NDArray[np.bytes_]
+    open: npt.NDArray[np.bool_]
+    embedded: npt.NDArray[np.bool_]
+    created: npt.NDArray[np.float64]
+    service: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The index as it was after the store's change `change`. `event` and `stamp` name an entry of the store's history
+    as the snapshot saw it: a store that lacks it (a backup that was put back) is another store."""
+
+    change: int
+    event: int
+    stamp: str
+    services: tuple[str, ...]
+    columns: Columns
+    postings: FrozenPostings
+    vectors: FrozenVectors
+
+
+def save(
+    folder: Path,
+    model: str,
+    meta: dict[str, Any],
+    columns: Columns,
+    postings: FrozenPostings,
+    shape: tuple[int, int],
+    fill: Callable[[Vectors], FrozenVectors],
+) -> None:
+    """Write a snapshot and remove the ones before it.
+
+    Args:
+        folder: where snapshots lie; made if it is missing.
+        model: the identity of the model of the vectors.
+        meta: `change`, `event`, `stamp` and `services` of the Snapshot.
+        columns: of the documents.
+        postings: of the documents.
+        shape: of the matrix of vectors.
+        fill: writes the vectors into the given matrix, which lies in the file.
+
+    Raises:
+        OSError: the folder cannot be written; nothing of a snapshot is left there.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    work = folder / f".writing-{secrets.token_hex(4)}"
+    work.mkdir(mode=0o700)
+    try:
+        rows = np.lib.format.open_memmap(work / "rows.npy", mode="w+", dtype=np.float32, shape=shape)
+        vectors = fill(rows)
+        rows.flush()
+        del rows
+        arrays = {**_arrays(columns), **_arrays(postings), "starts": vectors.starts}
+        for name, values in arrays.items():
+            np.save(work / f"{name}.npy", values)
+        files = {path.stem: _describe(path) for path in sorted(work.glob("*.npy"))}
+        manifest = {"format": FORMAT, "model": model, **meta, "files": files}
+        (work / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        for path in work.iterdir():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        target = folder / f"snapshot-{secrets.token_hex(8)}"
+        work.rename(target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    for old in folder.glob("snapshot-*"):
+        if old != target:
+            shutil.rmtree(old, ignore_errors=True)  # on Windows a mapped file stays, until nobody has it open
+
+
+def load(folder: Path, model: str) -> Snapshot | None:
+    """The snapshot of that model, or None where there is none that can be used."""
+    for candidate in folder.glob("snapshot-*"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads((candidate / _MANIFEST).read_text(encoding="utf-8"))
+            if manifest["format"] == FORMAT and manifest["model"] == model:
+                return _read(candidate, manifest)
+    return None
+
+
+def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
+    arrays: dict[str, Any] = {}
+    for name, expected in manifest["files"].items():
+        path = folder / f"{name}.npy"
+        if _describe(path) != expected:
+            raise ValueError(f"{path.name} is not what was written")
+        arrays[name] = np.asarray(np.load(path, mmap_mode="r"))  # still mapped; np.memmap's own slicing is slow
+    return Snapshot(
+        change=int(manifest["change"]),
+        event=int(manifest["event"]),
+        stamp=str(manifest["stamp"]),
+        services=tuple(manifest["services"]),
+        columns=Columns(*(arrays[field.name] for field in fields(Columns))),
+        postings=FrozenPostings(*(arrays[field.name] for field in fields(FrozenPostings))),
+        vectors=FrozenVectors(arrays["rows"], arrays["starts"]),
+    )
+
+
+def _arrays(values: Columns | FrozenPostings) -> dict[str, npt.NDArray[Any]]:
+    return {field.name: getattr(values, field.name) for field in fields(values)}
+
+
+def _describe(path: Path) -> list[int]:
+    """Size and CRC-32 of a file; the CRC is 0 for the vectors."""
+    crc = 0
+    if path.stem != _UNCHECKED:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                crc = zlib.crc32(block, crc)
+    return [path.stat().st_size, crc]
