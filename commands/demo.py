@@ -30,7 +30,7 @@ from ..tools.analyze import SuggestedAction
 from ..wiring import build_memory
 
 ALERT = "DB connection pool at 95%, API p99 latency at 6.2s, auth service returning 503s"
-SIBLING = "checkout: all connections of the database pool busy, requests wait 5 s and end in 503"
+SIBLING = "auth service returning 503s again after the evening release, DB connection pool at 97%, p99 latency at 5s"
 _NEWEST = timedelta(days=2)
 _MODEL_DEADLINE = 180.0
 
@@ -127,7 +127,7 @@ async def _tell(console: Console, home: Path, picture: Path | None) -> str | Non
 
         console.print(Rule("[bold]the next week — a sibling"))
         console.print(Panel(SIBLING, title="pasted into the chat", border_style="red"))
-        second = await _call(client, "analyze_incident", title=SIBLING, service="checkout")
+        second = await _call(client, "analyze_incident", title=SIBLING, service="auth-service")
         _print_analysis(console, second)
         learned = [m for m in second["similar_past_incidents"] if m["incident_id"] == first["incident_id"]]
         cited = [a for a in second["suggested_actions"] if first["incident_id"] in a["sources"]]

@@ -91,7 +91,7 @@ def from_matches(matches: Iterable[Match]) -> list[Action]:
 
 def _rank(item: _Merged) -> tuple[object, ...]:
     action = item.action
-    likeliest = -round(item.likeliest, 1)  # nearly as likely is as likely: then what was done first comes first
+    likeliest = -round(20 * item.likeliest)  # nearly as likely is as likely: then what was done first comes first
     if action.risk is Risk.READ_ONLY and not action.only_failed:
         return (0, False, likeliest, item.order)
     return (2 if action.only_failed else 1, action.risk is Risk.DESTRUCTIVE, -action.success, likeliest, item.order)
