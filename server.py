@@ -38,7 +38,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import anyio
 import anyio.to_thread
@@ -56,6 +56,7 @@ from .prompts.templates import TEMPLATES
 from .settings import Settings
 from .tools import analyze, find, listing, resolve, resources, sync
 from .tools.base import Desk, Tool
+from .wire import WholeLines
 from .wiring import build_memory
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class IncidentServer:
         self._desk: Desk | None = None
         self._bus = InMemorySubscriptionBus()
         self._connections: WeakSet[Connection] = WeakSet()
-        self._subscribed: dict[int, set[str]] = {}
+        self._subscribed: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
         self._tools = {tool.name: tool for tool in TOOLS}
         self._tool_list = [_declare(tool) for tool in TOOLS]
         self._stored = anyio.Event()
@@ -211,11 +212,11 @@ class IncidentServer:
         return types.ReadResourceResult(contents=[content])
 
     async def _subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        self._subscribed.setdefault(id(_connection(ctx)), set()).add(str(params.uri))
+        self._subscribed.setdefault(_connection(ctx), set()).add(str(params.uri))
         return types.EmptyResult()
 
     async def _unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        self._subscribed.get(id(_connection(ctx)), set()).discard(str(params.uri))
+        self._subscribed.get(_connection(ctx), set()).discard(str(params.uri))
         return types.EmptyResult()
 
     # Prompts and completions
@@ -288,7 +289,7 @@ class IncidentServer:
                 continue  # those listen on the bus
             if appeared:
                 await connection.send_resource_list_changed()
-            for uri in uris.keys() & self._subscribed.get(id(connection), set()):
+            for uri in uris.keys() & self._subscribed.get(connection, set()):
                 await connection.send_resource_updated(uri)
 
     # Transports
@@ -297,7 +298,7 @@ class IncidentServer:
         """Serve until stdin ends, or SIGTERM or SIGINT comes; each closes the memory before the process ends."""
         options = self.protocol.create_initialization_options(NotificationOptions(resources_changed=True))
         received = 0
-        async with stdio_server() as (read, write):
+        async with stdio_server(stdin=WholeLines.of(sys.stdin)) as (read, write):
             try:
                 async with anyio.create_task_group() as tasks:
 
@@ -312,6 +313,9 @@ class IncidentServer:
                         await tasks.start(watch_signals)
                     await self.protocol.run(read, write, options)
                     tasks.cancel_scope.cancel()
+            except* IncidentOSError as group:  # the memory cannot be opened: no client should wait for an answer
+                print(f"incidentos: {_first(group)}", file=sys.stderr)
+                _exit(2)
             finally:
                 # The memory is closed by now. A thread may still sit in a read of stdin, or in the import of the
                 # embedding model, and neither can be interrupted: so no interpreter teardown.
@@ -334,7 +338,7 @@ def _declare(tool: Tool[Any]) -> types.Tool:
         annotations=types.ToolAnnotations(
             read_only_hint=tool.read_only,
             destructive_hint=False,
-            idempotent_hint=tool.idempotent,
+            idempotent_hint=tool.idempotent if not tool.read_only else None,
             open_world_hint=tool.open_world,
         ),
     )
@@ -363,6 +367,12 @@ def connect(home: Path, *, mode: str = "auto") -> Any:
     environment = {**os.environ, "INCIDENTOS_HOME": str(home)}
     command = StdioServerParameters(command=sys.executable, args=["-m", "incidentos", "serve"], env=environment)
     return Client(command, mode=mode)
+
+
+def _first(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def _exit(code: int) -> None:

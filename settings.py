@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import platformdirs
@@ -39,6 +40,11 @@ class Settings(BaseSettings):
     def database(self) -> Path:
         """The one file of the memory."""
         return self.home.expanduser() / DATABASE_NAME
+
+    def make_home(self) -> None:
+        """Make the folder for its owner alone, if it is missing. Where that fails, opening what is in it says why."""
+        with contextlib.suppress(OSError):
+            self.home.expanduser().mkdir(parents=True, mode=0o700)
 
     @property
     def index(self) -> Path:

@@ -15,6 +15,7 @@ def build_memory(settings: Settings) -> IncidentMemory:
     Raises:
         StoreError: the database cannot be opened.
     """
+    settings.make_home()
     store = SqliteStore(settings.database)
 
     return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)

@@ -43,21 +43,14 @@ Answer = tuple[list[str], float]
 
 
 @contextmanager
-def memory_of(documents: RetrievalSet, embedder: Embedder | None) -> Iterator[IncidentMemory]:
-    """The set in a memory of its own, imported as a user's file is; without vectors where there is no embedder."""
-
-    def load() -> Embedder:
-        assert embedder is not None
-        return embedder
-
+def memory_of(documents: RetrievalSet, embedder: Embedder) -> Iterator[IncidentMemory]:
+    """The set in a memory of its own, imported as a user's file is."""
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "memory.db")
-        memory = IncidentMemory(store, BackgroundEmbedder(load, store))
+        memory = IncidentMemory(store, BackgroundEmbedder(lambda: embedder, store))
         try:
-            if embedder is not None:
-                memory.embedder.wait()
             for start in range(0, len(documents.incidents), _IMPORT_BATCH):
-                memory.import_batch(documents.incidents[start : start + _IMPORT_BATCH], embed=embedder is not None)
+                memory.import_batch(documents.incidents[start : start + _IMPORT_BATCH], embed=True)
             yield memory
         finally:
             memory.close()
@@ -150,7 +143,7 @@ def run(folder: Path, queries: Path, out: Path, method: str, cache: Path) -> int
             write(original(documents, cache))
         else:
             by = {"ours": ours, "fused": fused, "bm25": bm25, "semantic": semantic}[method]
-            with memory_of(documents, None if method == "bm25" else fast_embedder(cache)) as memory:
+            with memory_of(documents, fast_embedder(cache)) as memory:
                 write(lambda question, scope: by(memory, question, scope))
     return len(questions)
 

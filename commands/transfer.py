@@ -93,10 +93,11 @@ def export(memory: IncidentMemory, out: Path | None) -> int:
                     count = _write(memory, file)
                     file.flush()
                     os.fsync(file.fileno())
+                    file.close()
+                    temporary.replace(out)
                 except BaseException:
                     temporary.unlink(missing_ok=True)
                     raise
-            temporary.replace(out)
         except OSError as exc:
             raise ImportFailed(f"{out} cannot be written: {exc.strerror}. Nothing was exported.") from exc
     print(f"{count} incidents exported.", file=sys.stderr)

@@ -95,7 +95,7 @@ class IncidentMemory:
             self._last_query = ((model, incident.text), vectors[0])
 
         def repeat_of() -> str | None:
-            known = self.store.find_open_by_text(normalise(incident.text))
+            known = self.store.find_open_by_text(normalise(incident.text), incident.service)
             if known is None and vectors is not None:
                 near = self.recall.nearest_open(vectors[0], incident.service)
                 known = near[0] if near and near[1] >= SAME_INCIDENT else None
@@ -157,7 +157,6 @@ class IncidentMemory:
         prepared = [redact_incident(incident) for incident in incidents]
         prepared = [replace(incident, failure_type=classify_incident(incident)) for incident in prepared]
         embedder = self.embedder.wait() if embed and not dry_run else None
-        self._use_embedder()
         added = updated = unchanged = 0
         kept: list[str] = []
         fresh: list[tuple[Incident, Incident | None]] = []

@@ -197,8 +197,9 @@ class IncidentStore(Protocol):
         """Incidents that have no vectors of that model."""
         ...
 
-    def find_open_by_text(self, normalised: str) -> str | None:
-        """The id of the open incident with the same normalised text, newest first."""
+    def find_open_by_text(self, normalised: str, service: str | None) -> str | None:
+        """The id of the newest open incident with the same normalised text, unless both name a service and it is
+        another one."""
         ...
 
     def remember_prediction(self, prediction: Prediction) -> None:

@@ -264,9 +264,9 @@ TOOL = Tool(
     name="analyze_incident",
     title="Analyze an incident",
     description=(
-        "Triage an incident from what worked before: stores it as open (a repeat of an open one returns that one), then "
-        "gives the likely root cause with an honest confidence, a runbook of exact commands that cite past incidents, "
-        "and those incidents. Call it first with the alert as it is. Show commands to the user; run none unasked."
+        "Triage an incident from what worked before. Stores it as open (a repeat of an open one returns that one) and "
+        "gives root cause, honest confidence, a runbook of exact commands and the past incidents behind it. Call it "
+        "first, with the alert as it is. Show commands to the user; run none unasked."
     ),
     arguments=AnalyzeIncident,
     answer=Analysis,

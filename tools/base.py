@@ -74,13 +74,15 @@ class Tool(Generic[A]):
     open_world: bool = False
 
     def input_schema(self) -> dict[str, Any]:
-        """The JSON schema of the arguments."""
+        """The JSON schema of the arguments. Lengths of texts are left out: an error names them when it matters."""
         schema: dict[str, Any] = compact_schema(self.arguments.model_json_schema())
         return schema
 
     def output_schema(self) -> dict[str, Any]:
-        """The JSON schema of the answer."""
+        """The JSON schema of the answer, one level deep: an assistant reads the answer itself."""
         schema: dict[str, Any] = compact_schema(self.answer.model_json_schema(mode="validation"))
+        schema.pop("$defs", None)
+        schema["properties"] = {name: {"type": field["type"]} for name, field in schema["properties"].items()}
         return schema
 
     async def call(self, desk: Desk, arguments: Mapping[str, object], progress: Progress) -> Answer:
@@ -97,13 +99,16 @@ class Tool(Generic[A]):
         return await self.run(desk, valid, progress)
 
 
+_UNSAID = frozenset({"default", "minLength", "maxLength", "minItems", "maxItems"})
+
+
 def compact_schema(schema: Any) -> Any:
     """The schema without the generated titles and nulls: an assistant pays for every word of it."""
     if isinstance(schema, list):
         return [compact_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {k: v for k, v in schema.items() if not (k == "title" and isinstance(v, str)) and k != "default"}
+    kept = {k: v for k, v in schema.items() if k not in _UNSAID and not (k == "title" and isinstance(v, str))}
     variants = kept.get("anyOf")
     if isinstance(variants, list) and {"type": "null"} in variants and len(variants) == 2:
         # An optional field: leaving it out is the way to say nothing, so null need not be offered.

@@ -25,7 +25,7 @@ class ListIncidents(Arguments):
         ] | None,
         Field(description="Only this type."),
     ] = None  # fmt: skip
-    cursor: Annotated[ShortText | None, Field(description="The cursor that the page before gave.")] = None
+    cursor: Annotated[ShortText | None, Field(description="From the page before.")] = None
     limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page.")] = 20
 
 

@@ -90,8 +90,8 @@ TOOL = Tool(
     name="resolve_incident",
     title="Resolve an incident",
     description=(
-        "Store how an incident ended: the root cause as found, the steps that worked and those that failed. It makes "
-        "every later answer better, so be exact. Calling it again amends the record; the history is kept."
+        "Store how an incident ended: the root cause as found, the steps that worked and those that failed. Later "
+        "answers rest on it, so be exact. Calling it again amends the record; the history is kept."
     ),
     arguments=ResolveIncident,
     answer=Receipt,

@@ -5,25 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidInput, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreTooNew, UnknownIncident
+from ..errors import InvalidInput, UnknownIncident
 from ..incident import Incident, Status, normalise, utcnow
 from ..ports import Change, Counts, Event, Filter, HistoryEntry, Page, Prediction, StoredVectors, Vectors
 from ..record import dumps, format_time, loads, parse_time
-from .migrations import APPLICATION_ID, MIGRATIONS
-
-BUSY_TIMEOUT = 15.0
-"""Seconds that a writer waits for another one. Our own transactions last milliseconds, an import's batch a second."""
+from .database import Database
 
 _IN_LIST = 500
 
@@ -31,53 +25,16 @@ _IN_LIST = 500
 class SqliteStore:
     """`ports.IncidentStore` on one SQLite file, created with its folder if it is missing.
 
-    `synchronous=FULL`: what was acknowledged survives a power cut, not only a killed process.
-
     Raises:
         StoreError: the file cannot be opened; the subclass says why.
     """
 
     def __init__(self, path: Path) -> None:
+        self._database = Database(path)
         self.path = path
-        self._lock = threading.RLock()
-        self._depth = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as exc:
-            raise StoreError(
-                f"The folder {path.parent} cannot be made: {exc.strerror}. Set INCIDENTOS_HOME to a folder you own."
-            ) from exc
-        with self._errors():
-            self._db = self._connect()
-            try:
-                self._migrate()
-            except BaseException:
-                self._db.close()
-                raise
 
-    # Transactions
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._lock, self._errors():
-            if self._depth:
-                self._depth += 1
-                try:
-                    yield
-                finally:
-                    self._depth -= 1
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk rolls back by itself
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._database.transaction()
 
     # Writing
 
@@ -94,9 +51,9 @@ class SqliteStore:
             existing = self.get(known) if repeat_of and (known := repeat_of()) else None
             if existing is not None:
                 return existing
-            if self._db.execute("SELECT 1 FROM incident WHERE id = ?", (incident.id,)).fetchone():
+            if self._database.connection.execute("SELECT 1 FROM incident WHERE id = ?", (incident.id,)).fetchone():
                 raise InvalidInput(f"The id {incident.id!r} is taken by another incident.")
-            seq = self._db.execute(
+            seq = self._database.connection.execute(
                 "INSERT INTO incident (id, change, revision, status, service, failure_type, created_at, updated_at,"
                 " text_key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (incident.id, self._next_change(), *_columns(incident)),
@@ -106,7 +63,9 @@ class SqliteStore:
 
     def update(self, incident: Incident, vectors: Vectors | None, model: str | None, *, action: str) -> Incident:
         with self.transaction():
-            row = self._db.execute("SELECT seq, record FROM incident WHERE id = ?", (incident.id,)).fetchone()
+            row = self._database.connection.execute(
+                "SELECT seq, record FROM incident WHERE id = ?", (incident.id,)
+            ).fetchone()
             if row is None:
                 raise UnknownIncident(incident.id)
             previous = loads(row[1])
@@ -118,12 +77,12 @@ class SqliteStore:
             if previous.status is Status.RESOLVED and incident.status is Status.OPEN:
                 raise InvalidInput(f"Incident {incident.id} is resolved; an open record does not replace it.")
             stored = replace(incident, revision=previous.revision + 1)
-            self._db.execute(
+            self._database.connection.execute(
                 "UPDATE incident SET change = ?, revision = ?, status = ?, service = ?, failure_type = ?,"
                 " created_at = ?, updated_at = ?, text_key = ?, record = ? WHERE seq = ?",
                 (self._next_change(), *_columns(stored), row[0]),
             )
-            self._db.execute("DELETE FROM vector WHERE seq = ?", (row[0],))
+            self._database.connection.execute("DELETE FROM vector WHERE seq = ?", (row[0],))
             self._after_write(row[0], stored, vectors, model, action, previous=row[1])
         return stored
 
@@ -131,7 +90,7 @@ class SqliteStore:
         stored = 0
         with self.transaction():
             for incident_id, revision, vectors in items:
-                row = self._db.execute(
+                row = self._database.connection.execute(
                     "UPDATE incident SET change = ? WHERE id = ? AND revision = ? RETURNING seq",
                     (self._next_change(), incident_id, revision),
                 ).fetchone()
@@ -142,7 +101,7 @@ class SqliteStore:
 
     def remember_prediction(self, prediction: Prediction) -> None:
         with self.transaction():
-            self._db.execute(
+            self._database.connection.execute(
                 "INSERT INTO prediction (incident_id, at, root_cause, failure_type, confidence, matches, engine)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -159,7 +118,7 @@ class SqliteStore:
     # Reading
 
     def get(self, incident_id: str) -> Incident | None:
-        row = self._one("SELECT record FROM incident WHERE id = ?", incident_id)
+        row = self._database.one("SELECT record FROM incident WHERE id = ?", incident_id)
         return loads(row[0]) if row else None
 
     def get_many(self, incident_ids: Sequence[str], model: str | None) -> list[StoredVectors]:
@@ -169,7 +128,7 @@ class SqliteStore:
             marks = ",".join("?" * len(some))
             found += map(
                 _stored,
-                self._all(
+                self._database.all(
                     "SELECT i.record, v.dimensions, v.data FROM incident i LEFT JOIN vector v"
                     f" ON v.seq = i.seq AND v.model = ? WHERE i.id IN ({marks})",
                     model,
@@ -179,8 +138,8 @@ class SqliteStore:
         return found
 
     def scan(self, model: str | None) -> Iterator[StoredVectors]:
-        with self._errors():
-            db = self._connect()  # of its own: a reader's snapshot must not hold up this process's writers
+        with self._database.errors():
+            db = self._database.connect()  # a reader's snapshot must not hold up this process's writers
             try:
                 for row in db.execute(
                     "SELECT i.record, v.dimensions, v.data FROM incident i LEFT JOIN vector v"
@@ -193,11 +152,13 @@ class SqliteStore:
 
     def page(self, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
         where, values = _where(wanted)
-        counts = dict(self._all(f"SELECT status, count(*) FROM incident WHERE {where} GROUP BY status", *values))
+        counts = dict(
+            self._database.all(f"SELECT status, count(*) FROM incident WHERE {where} GROUP BY status", *values)
+        )
         if cursor is not None:
             where += " AND (created_at, seq) < (?, ?)"
             values = [*values, *_read_cursor(cursor)]
-        rows = self._all(
+        rows = self._database.all(
             f"SELECT record, created_at, seq FROM incident WHERE {where} ORDER BY created_at DESC, seq DESC LIMIT ?",
             *values,
             limit + 1,
@@ -216,13 +177,13 @@ class SqliteStore:
         if not prefix.isascii():  # no id is like that, and SQLite takes no lone surrogates
             return []
         # Not LIKE: `_` and `%` are wildcards there, and an id may hold the former.
-        rows = self._all(
+        rows = self._database.all(
             "SELECT id FROM incident WHERE substr(id, 1, ?) = ? ORDER BY seq DESC LIMIT ?", len(prefix), prefix, limit
         )
         return [row[0] for row in rows]
 
     def history(self, incident_id: str) -> list[HistoryEntry]:
-        rows = self._all(
+        rows = self._database.all(
             "SELECT number, incident_id, revision, action, at, previous FROM history WHERE incident_id = ?"
             " ORDER BY number",
             incident_id,
@@ -237,29 +198,29 @@ class SqliteStore:
     def changes_since(self, number: int) -> list[Change]:
         return [
             Change(*row)
-            for row in self._all("SELECT change, id FROM incident WHERE change > ? ORDER BY change", number)
+            for row in self._database.all("SELECT change, id FROM incident WHERE change > ? ORDER BY change", number)
         ]
 
     def last_change(self) -> int:
-        row = self._one("SELECT value FROM change_counter")
+        row = self._database.one("SELECT value FROM change_counter")
         return int(row[0]) if row else 0
 
     def events_since(self, number: int, limit: int) -> list[Event]:
-        rows = self._all(
+        rows = self._database.all(
             "SELECT number, incident_id, action FROM history WHERE number > ? ORDER BY number LIMIT ?", number, limit
         )
         return [Event(*row) for row in rows]
 
     def last_event(self) -> int:
-        row = self._one("SELECT COALESCE(MAX(number), 0) FROM history")
+        row = self._database.one("SELECT COALESCE(MAX(number), 0) FROM history")
         return int(row[0]) if row else 0
 
     def event_stamp(self, number: int) -> str:
-        row = self._one("SELECT incident_id || ' ' || at FROM history WHERE number = ?", number)
+        row = self._database.one("SELECT incident_id || ' ' || at FROM history WHERE number = ?", number)
         return str(row[0]) if row else ""
 
     def lacking_vectors(self, model: str, limit: int) -> list[Incident]:
-        rows = self._all(
+        rows = self._database.all(
             "SELECT record FROM incident i WHERE NOT EXISTS"
             " (SELECT 1 FROM vector v WHERE v.seq = i.seq AND v.model = ?) ORDER BY i.seq DESC LIMIT ?",
             model,
@@ -267,15 +228,17 @@ class SqliteStore:
         )
         return [loads(row[0]) for row in rows]
 
-    def find_open_by_text(self, normalised: str) -> str | None:
-        row = self._one(
-            "SELECT id FROM incident WHERE text_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
+    def find_open_by_text(self, normalised: str, service: str | None) -> str | None:
+        row = self._database.one(
+            "SELECT id FROM incident WHERE text_key = ?1 AND status = 'open'"
+            " AND (service = ?2 OR service IS NULL OR ?2 IS NULL) ORDER BY seq DESC LIMIT 1",
             _text_key(normalised),
+            service,
         )
         return str(row[0]) if row else None
 
     def counts(self, model: str | None) -> Counts:
-        row = self._one(
+        row = self._database.one(
             "SELECT count(*), count(*) FILTER (WHERE status = 'open'), (SELECT count(*) FROM outbox),"
             " (SELECT count(*) FROM vector WHERE model = ?) FROM incident",
             model,
@@ -284,48 +247,14 @@ class SqliteStore:
         return Counts(total, open_, total - open_, pending, total - embedded)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._database.close()
 
     # Within
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        return db
-
-    def _migrate(self) -> None:
-        # Tables first: a process that makes the file at this moment commits its tables and its mark together.
-        foreign = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        if application != APPLICATION_ID and (application or foreign):
-            raise StoreCorrupt(f"{self.path} is a database of another program. Move it, or set INCIDENTOS_HOME.")
-        deadline = time.monotonic() + BUSY_TIMEOUT
-        while True:  # SQLite does not wait by itself where two processes switch a new file to WAL at once
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-        if self._db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
-            return
-        with self.transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise StoreTooNew(
-                    f"{self.path} was written by a newer IncidentOS (schema {version}; this one knows "
-                    f"{len(MIGRATIONS)}). Upgrade incidentos; nothing was changed."
-                )
-            for migration in MIGRATIONS[version:]:
-                migration(self._db)
-            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
     def _next_change(self) -> int:
-        row = self._db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchone()
+        row = self._database.connection.execute(
+            "UPDATE change_counter SET value = value + 1 RETURNING value"
+        ).fetchone()
         return int(row[0])
 
     def _after_write(
@@ -341,54 +270,21 @@ class SqliteStore:
         now = format_time(utcnow())
         if vectors is not None and model is not None:
             self._put(seq, vectors, model)
-        self._db.execute(
+        self._database.connection.execute(
             "INSERT INTO history (incident_id, revision, action, at, previous) VALUES (?, ?, ?, ?, ?)",
             (incident.id, incident.revision, action, now, previous),
         )
-        self._db.execute(
+        self._database.connection.execute(
             "INSERT INTO outbox (incident_id, revision, queued_at) VALUES (?, ?, ?) ON CONFLICT (incident_id)"
             " DO UPDATE SET revision = excluded.revision, queued_at = excluded.queued_at",
             (incident.id, incident.revision, now),
         )
 
     def _put(self, seq: int, vectors: Vectors, model: str) -> None:
-        self._db.execute(
+        self._database.connection.execute(
             "INSERT OR REPLACE INTO vector (seq, model, dimensions, data) VALUES (?, ?, ?, ?)",
             (seq, model, vectors.shape[1], np.ascontiguousarray(vectors, dtype="<f4").tobytes()),
         )
-
-    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        with self._lock, self._errors():
-            row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
-            return row
-
-    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, self._errors():
-            return self._db.execute(sql, values).fetchall()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Map SQLite's errors to ours, once for the whole adapter."""
-        try:
-            yield
-        except sqlite3.Error as exc:
-            name = getattr(exc, "sqlite_errorname", None) or ""
-            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise StoreBusy(
-                    f"Another process kept {self.path.name} locked for {BUSY_TIMEOUT:.0f} seconds. "
-                    "Nothing was written; try again, and run `incidentos doctor` if it happens again."
-                ) from exc
-            if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-                raise StoreFull(
-                    f"{self.path} cannot be written ({name}): the disk is full, or the file or its folder is "
-                    "read-only. Nothing was stored. Free some space or set INCIDENTOS_HOME."
-                ) from exc
-            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-                raise StoreCorrupt(
-                    f"{self.path} is damaged or not a database ({name}). Nothing was changed. Move it aside and "
-                    "import your latest export, or try `sqlite3 FILE .recover`."
-                ) from exc
-            raise StoreError(f"The memory's database failed ({name or type(exc).__name__}: {exc}).") from exc
 
 
 def _columns(incident: Incident) -> tuple[object, ...]:

@@ -1,0 +1,347 @@
+"""What the tests share: an embedder of words, the real model's cache, servers, clients and processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from incidentos.commands.demo import sample
+from incidentos.memory.embedding.background import BackgroundEmbedder
+from incidentos.memory.embedding.onnx import OnnxEmbedder, load_or_make
+from incidentos.memory.errors import EmbeddingError
+from incidentos.memory.incident import Incident
+from incidentos.memory.memory import IncidentMemory
+from incidentos.memory.ports import Embedder, IncidentStore, Vectors
+from incidentos.memory.stores.sqlite import SqliteStore
+
+ROOT = Path(__file__).resolve().parents[1]
+AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
+DEADLINE = 60
+"""Seconds after which a test gives up on a process: far beyond what any of them needs."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class WordEmbedder:
+    """A test adapter of `ports.Embedder`: each word is hashed to one of 64 dimensions. It knows words, no meaning."""
+
+    def __init__(self, name: str = "words", dimensions: int = 64) -> None:
+        self._identity = f"{name}@test"
+        self._dimensions = dimensions
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        found = np.zeros((len(texts), self._dimensions), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()) or ["(nothing)"]:
+                digest = hashlib.sha256(f"{self._identity}:{word}".encode()).digest()
+                found[row, int.from_bytes(digest[:4], "big") % self._dimensions] += 1 if digest[4] % 2 else -1
+            norm = float(np.linalg.norm(found[row]))
+            found[row] = found[row] / norm if norm else np.eye(self._dimensions, dtype=np.float32)[0]
+        return found
+
+
+@pytest.fixture
+def words() -> Callable[..., Embedder]:
+    return WordEmbedder
+
+
+@pytest.fixture
+def incident() -> Callable[..., Incident]:
+    """Makes an incident; everything can be overridden."""
+
+    def make(incident_id: str = "a1", title: str | None = "pool exhausted", **fields: Any) -> Incident:
+        given: dict[str, Any] = {"description": "HikariPool-1 is empty", "created_at": AT, "updated_at": AT, **fields}
+        return Incident(id=incident_id, title=title, **given)
+
+    return make
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One store: how to open the same data again, here and as source code in another process."""
+
+    open: Callable[[Path], IncidentStore]
+    code: str
+
+
+ADAPTERS = {
+    "sqlite": Adapter(
+        lambda folder: SqliteStore(folder / "memory.db"),
+        "from pathlib import Path\nfrom incidentos.memory.stores.sqlite import SqliteStore\n"
+        "def open_store(): return SqliteStore(Path(args[0]) / 'memory.db')\n",
+    ),
+}
+
+
+@pytest.fixture(params=list(ADAPTERS))
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return ADAPTERS[request.param]
+
+
+@pytest.fixture
+def again(adapter: Adapter, tmp_path: Path) -> Iterator[Callable[[], IncidentStore]]:
+    """Opens the data once more, as another process of the user would."""
+    opened: list[IncidentStore] = []
+
+    def open_() -> IncidentStore:
+        opened.append(adapter.open(tmp_path))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(again: Callable[[], IncidentStore]) -> IncidentStore:
+    return again()
+
+
+@pytest.fixture
+def open_memory(tmp_path: Path) -> Iterator[Callable[..., IncidentMemory]]:
+    """Opens the memory at a path as another server would. `embedder` is an Embedder, a function that loads one, or
+    None for a model that cannot be loaded; with `ready` the call returns once it is there."""
+    opened: list[IncidentMemory] = []
+
+    def failing() -> Embedder:
+        raise EmbeddingError("There is no model in this test.")
+
+    def open_(embedder: Any = None, *, path: Path | None = None, ready: bool = True) -> IncidentMemory:
+        store = SqliteStore(path or tmp_path / "memory.db")
+        load = failing if embedder is None else embedder if callable(embedder) else lambda: embedder
+        memory = IncidentMemory(store, BackgroundEmbedder(load, store))
+        opened.append(memory)
+        memory.embedder.start()
+        if ready and embedder is not None:
+            memory.embedder.wait()
+        return memory
+
+    yield open_
+    for memory in opened:
+        memory.close()
+        thread = memory.embedder._thread  # nothing may outlive the test
+        if thread is not None:
+            thread.join(DEADLINE)
+
+
+@pytest.fixture(scope="session")
+def model_cache(request: pytest.FixtureRequest) -> Path:
+    """A folder with the bundled model in its fast form, made once on a machine (some 15 s) and kept by pytest."""
+    assert request.config.cache is not None
+    folder = Path(request.config.cache.mkdir("model"))
+    assert isinstance(load_or_make(folder), OnnxEmbedder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_embedder(model_cache: Path) -> Embedder:
+    return load_or_make(model_cache)
+
+
+@pytest.fixture
+def home(tmp_path: Path, model_cache: Path) -> Path:
+    """An INCIDENTOS_HOME of its own, whose model cache is warm."""
+    return warm_home(tmp_path / "home", model_cache)
+
+
+@pytest.fixture
+def another_home(tmp_path: Path, model_cache: Path) -> Callable[[str], Path]:
+    return lambda name: warm_home(tmp_path / name, model_cache)
+
+
+@pytest.fixture(scope="session")
+def sample_database(tmp_path_factory: pytest.TempPathFactory, real_embedder: Embedder) -> Path:
+    """A third of the memory of the fictional shop Larkspur, embedded; copy it, do not write to it."""
+    path = tmp_path_factory.mktemp("sample") / "memory.db"
+    store = SqliteStore(path)
+    memory = IncidentMemory(store, BackgroundEmbedder(lambda: real_embedder, store))
+    memory.import_batch(sample()[::3], embed=True)
+    memory.close()
+    thread = memory.embedder._thread
+    assert thread is not None
+    thread.join(DEADLINE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_home(
+    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, sample_database: Path
+) -> Callable[[], Path]:
+    """Makes an INCIDENTOS_HOME with the sample in it."""
+
+    def make() -> Path:
+        folder = warm_home(tmp_path_factory.mktemp("server") / "home", model_cache)
+        shutil.copy(sample_database, folder / "memory.db")
+        return folder
+
+    return make
+
+
+def warm_home(folder: Path, model_cache: Path) -> Path:
+    folder.mkdir(mode=0o700)
+    (folder / "models").symlink_to(model_cache, target_is_directory=True)
+    return folder
+
+
+class Wire:
+    """A server at the end of two pipes, spoken to in lines of JSON as they stand."""
+
+    def __init__(self, process: Any) -> None:
+        self.process = process
+        self.lines: list[bytes] = []
+        self._arrived: queue.Queue[bytes] = queue.Queue()
+        self._number = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def join(self) -> None:
+        """Wait for the end of the server's output."""
+        self._reader.join(DEADLINE)
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line)
+            self._arrived.put(line)
+        self._arrived.put(b"")
+
+    def send(self, line: str | bytes) -> None:
+        self.process.stdin.write((line.encode() if isinstance(line, str) else line) + b"\n")
+        self.process.stdin.flush()
+
+    def receive(self) -> Any:
+        line = self._arrived.get(timeout=DEADLINE)
+        assert line, f"the server ended: {self.process.stderr.read().decode()}"
+        return json.loads(line)
+
+    def answer(self, number: int) -> Any:
+        """The answer to a request; what comes in before it is passed over."""
+        while (message := self.receive()).get("id") != number or "method" in message:
+            pass
+        return message
+
+    def post(self, method: str, params: Any = None) -> int:
+        """Send a request without waiting; its number."""
+        self._number += 1
+        self.send(json.dumps({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params or {}}))
+        return self._number
+
+    def ask(self, method: str, params: Any = None) -> Any:
+        return self.answer(self.post(method, params))
+
+    def call(self, tool: str, **arguments: Any) -> Any:
+        return self.ask("tools/call", {"name": tool, "arguments": arguments})["result"]
+
+    def shake_hands(self) -> Any:
+        client = {"name": "test", "version": "1"}
+        answer = self.ask("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client})
+        self.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        return answer["result"]
+
+
+@dataclass
+class Processes:
+    """Starts Python processes and leaves none behind."""
+
+    cwd: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def environment(self, home: Path | None) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("INCIDENTOS_", "GROQ_", "HINDSIGHT_"))}
+        return kept if home is None else {**kept, "INCIDENTOS_HOME": str(home)}
+
+    def start(self, *arguments: str, home: Path | None = None, executable: str = sys.executable) -> Any:
+        process = subprocess.Popen(
+            [executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.cwd,
+            env=self.environment(home),
+        )
+        self.started.append(process)
+        return process
+
+    def serve(self, home: Path, *command: str) -> Wire:
+        """A server that has shaken hands."""
+        wire = Wire(self.start(*(command or ("-m", "incidentos", "serve")), home=home))
+        wire.shake_hands()
+        return wire
+
+    def run(self, *arguments: str, home: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `python ARGUMENTS` to its end."""
+        process = self.start(*arguments, home=home)
+        out, err = process.communicate(stdin.encode(), timeout=DEADLINE)
+        return subprocess.CompletedProcess(arguments, process.returncode, out.decode(), err.decode())
+
+    def at_once(self, code: str, *arguments: Sequence[str]) -> list[str]:
+        """Run the code in a process for each list of arguments, all let go at the same moment; their outputs.
+
+        The code finds its arguments in `args`, and calls `ready()` once everything slow is behind it.
+        """
+        prelude = (
+            "import sys\nargs = sys.argv[1:]\ndef ready():\n    print('ready', flush=True)\n    sys.stdin.readline()\n"
+        )
+        running = [self.start("-c", prelude + code, *some) for some in arguments]
+        for process in running:
+            line = process.stdout.readline()
+            assert line == b"ready\n", process.stderr.read().decode()
+        for process in running:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        outputs = []
+        for process in running:
+            out, err = process.communicate(timeout=DEADLINE)
+            assert process.returncode == 0, err.decode()
+            outputs.append(out.decode())
+        return outputs
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what was never sent to a process that ended
+                        pipe.close()
+
+
+@pytest.fixture(scope="module")
+def module_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    found = Processes(tmp_path_factory.mktemp("processes"))
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    found = Processes(tmp_path)
+    yield found
+    found.end()
