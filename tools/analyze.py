@@ -32,9 +32,9 @@ FEW = 3
 
 
 class AnalyzeIncident(Arguments):
-    title: Annotated[Text, Field(min_length=1, max_length=MAX_TITLE, description="The alert or symptom in a line.")]
+    title: Annotated[Text, Field(min_length=1, max_length=MAX_TITLE, description="The alert in a line.")]
     description: Annotated[
-        Text, Field(max_length=MAX_DESCRIPTION, description="What is seen: errors, metrics, log lines, recent changes.")
+        Text, Field(max_length=MAX_DESCRIPTION, description="Errors, metrics, log lines, recent changes.")
     ] = ""
     service: Annotated[ShortText | None, Field(description="The affected service.")] = None
     severity: Annotated[ShortText | None, Field(description="E.g. SEV1, P2, critical.")] = None

@@ -22,7 +22,7 @@ class FindSimilar(Arguments):
     limit: Annotated[int, Field(ge=1, le=50, description="How many at most.")] = 5
     status: Annotated[Literal["open", "resolved"] | None, Field(description="Only these.")] = None
     service: Annotated[ShortText | None, Field(description="Only this service.")] = None
-    since: Annotated[ShortText | None, Field(description="Only incidents since this date (ISO 8601).")] = None
+    since: Annotated[ShortText | None, Field(description="Only since this date (ISO 8601).")] = None
 
 
 class Similar(Answer):
