@@ -51,6 +51,8 @@ def memory_of(documents: RetrievalSet, embedder: Embedder) -> Iterator[IncidentM
         try:
             for start in range(0, len(documents.incidents), _IMPORT_BATCH):
                 memory.import_batch(documents.incidents[start : start + _IMPORT_BATCH], embed=True)
+            memory.embedder.wait()
+            memory.warm_up()
             yield memory
         finally:
             memory.close()

@@ -15,6 +15,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ _MAX_TOKENS = 256
 _OPSET = 17
 _BATCH_TOKENS = 512
 """Tokens of a batch, padding included. Measured on 2 cores: twice as many are no faster and take 40 MB more."""
+
+_WORKERS = min(4, os.cpu_count() or 1)
 
 PARITY = 0.999
 """Cosine with the reference that the exported model must reach on every probe, before it is quantised."""
@@ -67,6 +70,10 @@ class OnnxEmbedder:
 
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3  # warnings of the runtime are not for a user's stderr
+            # One thread a text, several texts at once: measured on 2 cores, 74 long texts a second instead of 59,
+            # and 17 ms a query instead of 42 where the machine is busy (10 instead of 7 where it is idle), since the
+            # runtime's own threads spin while they wait for each other.
+            options.intra_op_num_threads = 1
             self._session = onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(bundled_model_folder() / "tokenizer.json"))
         except EmbeddingError:
@@ -88,18 +95,14 @@ class OnnxEmbedder:
         found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         try:
             ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
-            # Texts of like length share a batch, so that little is padded.
-            order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-            start = 0
-            while start < len(order):
-                rows = order[start : start + 1]
-                while start + len(rows) < len(order):
-                    following = order[start + len(rows)]
-                    if (len(rows) + 1) * len(ids[following]) > _BATCH_TOKENS:
-                        break
-                    rows.append(following)
-                start += len(rows)
-                found[rows] = self._run([ids[i] for i in rows])
+            batches = _batches(ids)
+            if len(batches) == 1:
+                found[batches[0]] = self._run([ids[i] for i in batches[0]])
+            elif batches:
+                with ThreadPoolExecutor(min(len(batches), _WORKERS)) as workers:
+                    runs = workers.map(lambda rows: self._run([ids[i] for i in rows]), batches)
+                    for rows, vectors in zip(batches, runs, strict=True):
+                        found[rows] = vectors
         except Exception as exc:
             raise EmbeddingError(f"The fast embedding model failed on a text ({type(exc).__name__}).") from exc
         return found
@@ -113,6 +116,17 @@ class OnnxEmbedder:
             mask[row, : len(its_ids)] = 1
         found: npt.NDArray[Any] = self._session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
         return found
+
+
+def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The numbers of the texts in batches: texts of like length share one, so that little is padded."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(ids)), key=lambda i: len(ids[i])):
+        if batches and (len(batches[-1]) + 1) * len(ids[i]) <= _BATCH_TOKENS:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
 
 
 def load_or_make(folder: Path) -> OnnxEmbedder | SentenceTransformerEmbedder:
