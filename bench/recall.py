@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from sets import reference_embedder as reference
 
 from incidentos.memory.confidence import Evidence, probability
 from incidentos.memory.embedding.background import BackgroundEmbedder
+from incidentos.memory.failure_types import classify_incident
 from incidentos.memory.incident import Incident, Status, utcnow
 from incidentos.memory.memory import IncidentMemory
 from incidentos.memory.ports import Embedder
@@ -66,7 +68,7 @@ def scope_of(question: Question, documents: RetrievalSet) -> Scope:
 
 def incident_of(question: Question) -> Incident:
     """The query as the incident that somebody is about to open, at the time that the set states."""
-    return Incident(
+    incident = Incident(
         id="the-query",
         title=None,
         description=question.text,
@@ -74,6 +76,7 @@ def incident_of(question: Question) -> Incident:
         created_at=question.created_at,
         status=Status.OPEN,
     )
+    return replace(incident, failure_type=classify_incident(incident))
 
 
 def ours(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:

@@ -55,8 +55,9 @@ class SuggestedAction(BaseModel):
     def of(cls, action: Action) -> SuggestedAction:
         """The shape of a runbook's action; what to expect and how to undo it become part of the sentence."""
         text = one_line(action.action, 600)
-        if action.command:  # it stands on a line of its own
-            text = text.replace(f"`{one_line(action.command, 600)}`", "").rstrip(" :.") or text
+        told = f"`{one_line(action.command, 600)}`" if action.command else None
+        if told and text.endswith(told):  # it stands on a line of its own
+            text = text.removesuffix(told).rstrip(" :") or text
         if action.expect:
             text += f" Expect: {action.expect}"
         if action.undo:
