@@ -29,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for error in exc.errors(include_url=False, include_input=False):
             print(f"incidentos: the setting {error['loc'][0]}: {error['msg']}", file=sys.stderr)
         return 2
+    except UnicodeDecodeError:
+        print(
+            "incidentos: the file .env in this folder is not UTF-8; save it as UTF-8 or start elsewhere.",
+            file=sys.stderr,
+        )
+        return 2
     except IncidentOSError as exc:
         print(f"incidentos: {exc}", file=sys.stderr)
         return 2

@@ -56,6 +56,7 @@ from .prompts.templates import TEMPLATES
 from .settings import Settings
 from .tools import analyze, find, listing, resolve, resources, sync
 from .tools.base import Desk, Tool
+from .tools.shapes import one_line
 from .wire import WholeLines
 from .wiring import build_memory
 
@@ -185,7 +186,7 @@ class IncidentServer:
             for r in resources.RESOURCES
         ]  # fmt: skip
         stored = [
-            types.Resource(uri=resources.incident_uri(i.id), name=i.label, mime_type="application/json")
+            types.Resource(uri=resources.incident_uri(i.id), name=one_line(i.label, 120), mime_type="application/json")
             for i in incidents
         ]
         return types.ListResourcesResult(resources=fixed + stored, next_cursor=following)
@@ -365,7 +366,7 @@ def connect(home: Path, *, mode: str = "auto") -> Any:
     from mcp import Client, StdioServerParameters
 
     environment = {**os.environ, "INCIDENTOS_HOME": str(home)}
-    command = StdioServerParameters(command=sys.executable, args=["-m", "incidentos", "serve"], env=environment)
+    command = StdioServerParameters(command=sys.executable, args=["-P", "-m", "incidentos", "serve"], env=environment)
     return Client(command, mode=mode)
 
 

@@ -57,7 +57,12 @@ def _examine(settings: Settings) -> Iterator[Finding]:
 
 def _folder(settings: Settings) -> Iterator[Finding]:
     home = settings.home.expanduser()
-    if not home.exists():
+    if not home.is_dir():
+        nearest = next((parent for parent in (home, *home.parents) if parent.exists()), home)
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            detail = f"{home} cannot be made: {nearest} is no folder that you can write to"
+            yield Finding("problem", "data folder", detail, "Set INCIDENTOS_HOME to a folder you own.")
+            return
         yield Finding("note", "data folder", f"{home} does not exist yet", "It is made with the first incident.")
         return
     if not os.access(home, os.W_OK):

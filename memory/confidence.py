@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .failure_types import LABELS
+from .failure_types import LABELS, classify
 from .incident import FailureType, Incident, Status
 from .index.tokens import terms
 from .recall import Hit
@@ -21,8 +21,8 @@ CEILING = 0.97
 FLOOR = 0.20
 """The confidence of an answer that no match bears."""
 
-_SAME_CAUSE_OVERLAP = 0.5
-"""Root causes of no known failure type are one cause where they share this much of the shorter one's terms."""
+_SAME_CAUSE_OVERLAP = 0.4
+"""Root causes without a stated failure type are one cause where they share this much of the shorter one's terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +118,20 @@ def probability(evidence: Evidence) -> float:
 
 
 def same_cause(one: Incident, other: Incident) -> bool:
-    """Whether two resolved incidents had the same kind of cause: the same failure type, or, where that is not
-    known, causes that say much the same."""
-    kind, other_kind = one.failure_type, other.failure_type
+    """Whether two resolved incidents had the same kind of cause: of the same failure type, or, where a cause names none,
+    causes that say much the same."""
+    kind, other_kind = _type_of_cause(one), _type_of_cause(other)
     if kind is not FailureType.OTHER and other_kind is not FailureType.OTHER:
         return kind is other_kind
     mine, theirs = set(terms(one.root_cause or "")), set(terms(other.root_cause or ""))
     shorter = min(len(mine), len(theirs))
     return shorter > 0 and len(mine & theirs) / shorter >= _SAME_CAUSE_OVERLAP
+
+
+def _type_of_cause(incident: Incident) -> FailureType:
+    """The stated type, or the one that the cause itself speaks of. That the symptoms use the same words proves no
+    common cause."""
+    return incident.failure_type if incident.failure_type_stated else classify(None, "", incident.root_cause)
 
 
 def likely_failure_type(own: FailureType, matches: Sequence[Match]) -> FailureType:
@@ -183,9 +189,13 @@ def _agreement(hypotheses: Sequence[Hypothesis], now: datetime) -> str:
         total = sum(hypothesis.weight for hypothesis in hypotheses)
         second = others[0]
         disagreeing = sum(len(hypothesis.matches) for hypothesis in others)
-        name = LABELS[second.failure_type] if second.failure_type is not FailureType.OTHER else second.root_cause
+        name = (
+            LABELS[second.failure_type]
+            if second.failure_type is not FailureType.OTHER
+            else " ".join(second.root_cause.split())[:120]
+        )
         parts.append(
-            f"{disagreeing} point{'s' if disagreeing == 1 else ''} elsewhere ({name}: "
+            f"{disagreeing} {'points' if disagreeing == 1 else 'point'} elsewhere ({name}: "
             f"{second.weight / total:.0%} of the weight)"
         )
     return "; ".join(parts) + "."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from .confidence import Evidence, Match, probability
 from .embedding.background import BackgroundEmbedder, embed_incidents
-from .errors import InvalidInput, UnknownIncident
+from .errors import EmbeddingError, IncidentOSError, InvalidInput, StoreError, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
-from .index.tokens import surface_forms
+from .index.tokens import surface_forms, terms
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Prediction, Vectors
 from .recall import Hit, Query, Recall, Scope
 from .redaction import redact, redact_incident
@@ -22,6 +23,12 @@ from .risk import risk_of
 
 SAME_INCIDENT = 0.97
 """Cosine from which a text is the incident that is already open; the original system's threshold."""
+
+_TIDY_PAUSE = 600.0
+"""Seconds before the index is kept again after that has failed."""
+
+_SAME_WORDS = 0.7
+"""The share of the distinct terms that two texts must have in common besides."""
 
 _QUERY_CHARACTERS = 20_000
 """A query beyond this is cut: the embedding reads the first thousand, and the most telling words stand early."""
@@ -64,6 +71,7 @@ class IncidentMemory:
         self.store = store
         self.embedder = embedder
         self.recall = Recall(store, snapshots)
+        self._tidy_after = 0.0
         self._last_query: tuple[tuple[str, str], Vectors] | None = None
 
     # Taking in
@@ -98,12 +106,15 @@ class IncidentMemory:
             known = self.store.find_open_by_text(normalise(incident.text), incident.service)
             if known is None and vectors is not None:
                 near = self.recall.nearest_open(vectors[0], incident.service)
-                known = near[0] if near and near[1] >= SAME_INCIDENT else None
+                known = (
+                    near[0] if near and near[1] >= SAME_INCIDENT and self._says_the_same(near[0], incident) else None
+                )
             return known
 
         while self.store.get(incident.id) is not None:  # 1 in 4 billion for each incident stored
             incident = replace(incident, id=secrets.token_hex(4))
         with self.recall.lock:
+            self.recall.sync()  # what is slow about it must not happen within the transaction
             stored = self.store.insert(incident, vectors, model, repeat_of=repeat_of)
         if vectors is None:
             self.embedder.catch_up()
@@ -194,15 +205,17 @@ class IncidentMemory:
         return Imported(added, updated, unchanged, tuple(kept))
 
     def remember_prediction(self, prediction: Prediction) -> None:
-        """Keep what an analysis said, to be judged when the incident is resolved."""
-        self.store.remember_prediction(prediction)
+        """Keep what an analysis said, to be judged when the incident is resolved. Where that fails (a full disk) it is
+        given up: the answer is worth more."""
+        with contextlib.suppress(StoreError):
+            self.store.remember_prediction(prediction)
 
     # Recalling
 
     def find(
         self, text: str, limit: int, scope: Scope = Scope(), *, about: Incident | None = None, explained: int = 50
     ) -> Recalled:
-        """The incidents that resemble the text, likeliest first.
+        """The incidents that resemble the text, best first.
 
         Args:
             text: what is looked for.
@@ -212,7 +225,7 @@ class IncidentMemory:
                 count as evidence.
             explained: how many of the first matches say why they were found; it costs a look at their texts.
         """
-        text = redact(text)[:_QUERY_CHARACTERS]
+        text = redact(text[:_QUERY_CHARACTERS])
         if about is not None:
             scope = replace(scope, exclude=scope.exclude | {about.id})
         service = about.service if about else scope.service
@@ -225,7 +238,7 @@ class IncidentMemory:
             for hit in hits
             if (incident := incidents.get(hit.incident_id)) is not None
         ]
-        matches.sort(key=lambda match: -match.probability)
+        matches.sort(key=lambda match: -_order(match))
         words = surface_forms(text)
         matches = [
             replace(match, why=self._why(words, kind, match)) if position < explained else match
@@ -238,9 +251,13 @@ class IncidentMemory:
         if embedder is None:
             return None
         key = (embedder.identity, text)
-        if self._last_query is None or self._last_query[0] != key:
-            self._last_query = (key, embedder.embed([text])[0])
-        return self._last_query[1]
+        known = self._last_query
+        if known is None or known[0] != key:
+            try:
+                known = self._last_query = (key, embedder.embed([text])[0])
+            except EmbeddingError:
+                return None
+        return known[1]
 
     def _why(self, words: Mapping[str, str], kind: FailureType, match: Match) -> tuple[str, ...]:
         why: list[str] = []
@@ -302,24 +319,44 @@ class IncidentMemory:
 
     def tidy(self) -> None:
         """Keep the index of a large memory for the next start, when it is worth it."""
-        with contextlib.suppress(OSError):  # no room: the next start builds it again
+        if time.monotonic() < self._tidy_after:
+            return
+        try:
             self.recall.keep()
+        except (OSError, IncidentOSError):  # no room, a busy store: the next start builds the index again
+            self._tidy_after = time.monotonic() + _TIDY_PAUSE
 
     def close(self) -> None:
         """Stop what runs behind and release the file."""
         self.embedder.stop()
         self.store.close()
 
+    def _says_the_same(self, incident_id: str, incident: Incident) -> bool:
+        """Whether the words agree as the meaning does: the model reads the first thousand characters only, and alerts
+        share long beginnings."""
+        other = self.store.get(incident_id)
+        mine, theirs = set(terms(incident.text)), set(terms(other.text)) if other else set()
+        return len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
+
     def _vectors(self, incident: Incident) -> tuple[Vectors | None, str | None]:
         """The incident's vectors and their model, or nothing while there is no model."""
         embedder = self._use_embedder()
-        return (embed_incidents(embedder, [incident])[0], embedder.identity) if embedder else (None, None)
+        if embedder is not None:
+            with contextlib.suppress(EmbeddingError):  # it is stored all the same, and embedded later if it can be
+                return embed_incidents(embedder, [incident])[0], embedder.identity
+        return None, None
 
     def _use_embedder(self) -> Embedder | None:
         embedder = self.embedder.current_or_soon()
         if embedder is not None:
             self.recall.use_model(embedder.identity, embedder.dimensions)
         return embedder
+
+
+def _order(match: Match) -> float:
+    """What the matches are ordered by: the fused score, in standard deviations, and what the records say. Not the
+    probability: fitted to say how sure a first hit is, it orders the hits worse than the score (`bench/README.md`)."""
+    return match.hit.score + match.evidence.same_failure_type + 0.5 * match.evidence.same_service
 
 
 def _match(service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
@@ -334,8 +371,11 @@ def _stands(known: Incident, incoming: Incident) -> bool:
     if known.status is Status.RESOLVED and incoming.status is Status.OPEN:
         return True
     mine, theirs = known.resolution, incoming.resolution
-    confirmed = mine is not None and mine.provenance is Provenance.CONFIRMED
-    return confirmed and (theirs is None or theirs.provenance is not Provenance.CONFIRMED)
+    if mine is None or mine.provenance is not Provenance.CONFIRMED:
+        return False
+    if theirs is None or theirs.provenance is not Provenance.CONFIRMED:
+        return True
+    return incoming.updated_at <= known.updated_at  # an old export does not undo a later amendment
 
 
 def _content(incident: Incident) -> Incident:

@@ -20,17 +20,24 @@ import numpy.typing as npt
 
 from .incident import Incident, Status
 from .index.columns import Column
+from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
 from .index.semantic import SemanticIndex
 from .index.snapshot import Columns, Snapshot, load, save
 from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
 
-TITLE_WEIGHT = 2.0
-"""A term of the title counts as this many of the text; measured on the dev judgments, 2 and 3 tie."""
+TITLE_WEIGHT = 3.0
+"""A term of the title counts as this many of the text; measured on the dev judgments, 3 and 4 tie."""
 
 LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
 """Shares of the arms in the fused score: BM25, cosine of the whole text, best cosine of any chunk."""
+
+GRAM_WEIGHT = 1.0
+"""Share of the likeness letter by letter in the order of the first RERANKED hits."""
+
+RERANKED = 24
+"""Hits that are compared letter by letter; measured, 20 give what 1,000 give."""
 
 _PRIOR_STRENGTH = 20
 _PRIOR_SPREAD = {"lexical": 0.07, "cosine": 0.11}
@@ -105,6 +112,7 @@ class Recall:
         transaction, so that the order of the two locks is always the same."""
         self._model: str | None = None
         self._dimensions = 1
+        self._grams = Grams(())
         self._reset()
 
     def _reset(self, frozen: Snapshot | None = None) -> None:
@@ -256,10 +264,12 @@ class Recall:
                 score += WHOLE_WEIGHT * _standard(whole, allowed, "cosine")
                 score += BEST_WEIGHT * _standard(best, allowed, "cosine")
             score[~allowed] = -np.inf
-            count = min(limit, count)
+            count = min(max(limit, RERANKED), count)
             top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
             # Ties go to the newer entry, whose slot is higher.
             top = top[np.lexsort((-top, -score[top]))][:count]
+            self._compare(query.text, top, score)
+            top = top[np.lexsort((-top, -score[top]))][:limit]
             return [
                 Hit(
                     incident_id=self._ids[slot],
@@ -270,6 +280,22 @@ class Recall:
                 )
                 for slot in top
             ]
+
+    def _compare(self, text: str, slots: npt.NDArray[np.intp], score: npt.NDArray[np.float32]) -> None:
+        """Add to the scores of the first of the slots, which come best first, how alike the texts are letter by
+        letter. That is never negative, so the others stay behind."""
+        compared = slots[:RERANKED]
+        found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in compared], None)}
+        there = [slot for slot in compared if self._ids[slot] in found]
+        texts = [_weighted_texts(found[self._ids[slot]]) for slot in there]
+        score[there] += np.float32(GRAM_WEIGHT) * self._sampled_grams().scores(text, texts)
+
+    def _sampled_grams(self) -> Grams:
+        live = len(self._slot_of)
+        if self._grams.documents < 0.75 * min(SAMPLE, live):
+            sample = list(self._slot_of)[:: max(1, live // SAMPLE)][:SAMPLE]
+            self._grams = Grams([_weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
+        return self._grams
 
     def nearest_open(self, vector: Vectors, service: str | None) -> tuple[str, float] | None:
         """The open incident whose whole text is nearest to the vector, and its cosine. An incident of another
@@ -292,7 +318,7 @@ class Recall:
             slot = self._slot_of.get(incident_id)
             if slot is None:
                 return []
-            common = [term for term in words if self._lexical.holds(slot, term)]
+            common = [t for t in words if not t.isdigit() and self._lexical.holds(slot, t)]  # a bare number says little
             telling = sorted(common, key=lambda term: (-self._lexical.idf(term), term))
         return [words[term] for term in telling[:limit]]
 
@@ -332,6 +358,12 @@ def term_frequencies(incident: Incident) -> Counter[str]:
     for text in fields:
         found.update(terms(text or ""))
     return found
+
+
+def _weighted_texts(incident: Incident) -> dict[str, float]:
+    """The texts by which an incident is compared letter by letter, each with its weight."""
+    rest = " ".join(filter(None, (incident.description, incident.service, incident.root_cause)))
+    return {incident.title: TITLE_WEIGHT, rest: 1.0} if incident.title else {rest: 1.0}
 
 
 def _standard(values: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], kind: str) -> npt.NDArray[np.float32]:

@@ -29,38 +29,68 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("Vault token", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
     ("DigitalOcean token", r"\bdo[opr]_v1_[a-f0-9]{60,}"),
     ("SendGrid key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("PGP key", r"-----BEGIN PGP PRIVATE KEY BLOCK-----.*?(?:-----END PGP PRIVATE KEY BLOCK-----|\Z)"),
+    (
+        "webhook",
+        r"\bwhsec_[A-Za-z0-9]{16,}|https://(?:discord(?:app)?\.com/api/webhooks|[a-z0-9]+\.webhook\.office\.com)/[^\s\"']+",
+    ),
+    ("Hugging Face token", r"\bhf_[A-Za-z0-9]{20,}"),
+    ("Telegram token", r"\b\d{8,10}:AA[A-Za-z0-9_-]{30,}"),
     ("JWT", r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*"),
 )
 
+_VALUE = r"(?:\"[^\"\n]+\"|'[^'\n]+'|[^\s\"'-][^\s\"']*)"
+"""A value on a command line, quoted or not."""
+
 # What follows keeps its label and loses its value.
 _LABELLED: tuple[tuple[str, str], ...] = (
-    ("password", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s/@]{1,256})(?=@)"),
+    # The user part of a URL goes up to the last @ before the path or the space: a password may hold one.
+    ("password", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s\"'<>]{1,256})(?=@)"),
+    ("token", r"(?P<keep>\bhttps?://)(?P<secret>[A-Za-z0-9_-]{16,})(?=@)"),
     (
         "token",
-        r"(?P<keep>\b(?:Bearer|Basic|Authorization:\s*[a-z]+)\s+)(?P<secret>(?=[^\s]*[\d=])[A-Za-z0-9+/_.~=-]{12,})",
+        r"(?P<keep>\b(?:Bearer|Basic|Authorization:\s*[a-z]+)\s+)(?P<secret>(?=[^\s]*[\d=]|[A-Za-z]{20})[A-Za-z0-9+/_.~=-]{12,})",
     ),
     (
         "secret",
         r"(?P<keep>(?:\b|_|-)(?:pass(?:word|wd|phrase)?|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|apikey|"
         r"access[_-]?key(?:[_-]?id)?|auth[_-]?token|access[_-]?token|refresh[_-]?token|client[_-]?secret|private[_-]?key|"
-        r"credentials?|token)[\"']?\s*(?:=|:=|:|=>)\s*)(?P<secret>\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s,;\"'&|)}\]]{6,})",
+        r"account[_-]?key|shared[_-]?access[_-]?key|requirepass|credentials?|token)(?:\\)?[\"']?\s*(?:=|:=|:|=>)\s*)"
+        r"(?P<secret>\\\"[^\"\\\n]{3,}|\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s,;\"'&|)}\]]{4,})",
     ),
-    ("password", r"(?P<keep>\bPGPASSWORD=|\bMYSQL_PWD=|\bREDISCLI_AUTH=|--password[= ])(?P<secret>[^\s\"']+)"),
-    ("password", r"(?P<keep>\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;]{0,200}?\s-p)(?P<secret>[^\s\"'-][^\s\"']*)"),
-    ("password", r"(?P<keep>\bredis-cli\b[^\n|;]{0,200}?\s-a\s+)(?P<secret>[^\s\"']+)"),
-    ("password", r"(?P<keep>\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)\s+[^\s:]+:)(?P<secret>[^\s\"']+)"),
+    (
+        "password",
+        rf"(?P<keep>\b(?:PGPASSWORD|MYSQL_PWD|REDISCLI_AUTH|SSHPASS)=|--(?:password|token|secret)[= ])(?P<secret>{_VALUE})",
+    ),
+    (
+        "password",
+        rf"(?P<keep>\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{{0,200}}?\s-p)(?P<secret>{_VALUE})",
+    ),
+    (
+        "password",
+        rf"(?P<keep>\b(?:docker\s+login|mongosh?|sqlcmd|sshpass)\b[^\n|;]{{0,200}}?\s-[pP]\s+)(?P<secret>{_VALUE})",
+    ),
+    ("password", rf"(?P<keep>\bredis-cli\b[^\n|;]{{0,200}}?\s-a\s+)(?P<secret>{_VALUE})"),
+    (
+        "password",
+        r"(?P<keep>\bcurl\b[^\n|;]{0,200}?\s(?:-u\s*|--user[ =])[\"']?[^\s:\"']{1,100}:)(?P<secret>[^\s\"']+)",
+    ),
+    ("password", r"(?P<keep>\b(?:IDENTIFIED\s+BY|PASSWORD)\s+)(?P<secret>'[^'\n]+')"),
+    ("password", r"(?P<keep>\brequirepass\s+|\bmachine\s+\S+\s+login\s+\S+\s+password\s+)(?P<secret>[^\s]+)"),
+    ("cookie", r"(?P<keep>\b(?:Set-)?Cookie:\s*)(?P<secret>[^\n\"']{4,})"),
+    ("signature", r"(?P<keep>[?&](?:sig|signature|X-Amz-Signature)=)(?P<secret>[A-Za-z0-9%+/=_-]{16,})"),
 )
 
 _SHAPE_PATTERNS = tuple((kind, re.compile(pattern, re.DOTALL)) for kind, pattern in _SHAPES)
 _LABEL_PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _LABELLED)
 _PLACEHOLDER = re.compile(
-    r"[\"']?(?:<[^>]*>|\$\{?\w+\}?.*|\$\(.*|\*+|x{3,}|\.{3}|\[redacted.*|\{\{.*|null|none|true|false|expired|invalid|"
+    r"[\"']?(?:<[^>]*>|\$\{?(?-i:[A-Z_][A-Z0-9_]*)\}?|\$\([^)]*\)?|\*+|x{3,}|\.{3}|\[redacted.*|\{\{.*|null|none|true|false|expired|invalid|"
     r"missing|required|incorrect|reset|changed|rotated|unknown|refresh\w*)[\"']?",
     re.IGNORECASE | re.DOTALL,
 )
 _HINT = re.compile(
     r"-----BEGIN|AKIA|ASIA|AROA|AIDA|gh[pousr]_|github_pat|gl\w+-|xox|hooks\.slack|[rsp]k_|AIza|ya29|[gh]?sk[-_]|pypi-|npm_|"
-    r"hv[sbr]\.|do[opr]_v1|SG\.|eyJ|://|bearer|basic|token|pass|pwd|secret|key|credential|mysql|redis-cli|curl",
+    r"hv[sbr]\.|do[opr]_v1|SG\.|eyJ|://|bearer|basic|token|pass|pwd|secret|key|credential|mysql|mariadb|mongo|docker|sqlcmd|redis-cli|curl|IDENTIFIED|cookie|sig|machine|webhook|hf_|:AA|whsec",
     re.IGNORECASE,
 )
 
@@ -92,6 +122,7 @@ def redact_incident(incident: Incident) -> Incident:
         severity=maybe(incident.severity),
         source=maybe(incident.source),
         url=maybe(incident.url),
+        external_id=maybe(incident.external_id),
         resolution=resolution
         and replace(
             resolution,
@@ -108,7 +139,7 @@ def _masker(kind: str) -> Callable[[re.Match[str]], str]:
         if _PLACEHOLDER.fullmatch(secret):
             return found[0]
         # "Password: resets fail for all users" is prose; `password: hunter` at the end of a line is a paste.
-        line_ends = not found.string[found.end() :].split("\n", 1)[0].strip(" \t\"',;}])")
+        line_ends = not found.string[found.end() : found.end() + 80].split("\n", 1)[0].strip(" \t\"',;}])")
         if found["keep"].endswith(" ") and ":" in found["keep"] and secret.isalpha() and not line_ends:
             return found[0]
         return f"{found['keep']}[redacted: {kind}]"

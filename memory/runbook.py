@@ -1,27 +1,28 @@
 """The runbook: what to do now, merged from what was done before.
 
-The same step said twice is one action that carries both outcomes. Read-only checks come first, then what works most
-often; a step that only ever failed is named as such and loses its command, so that nobody runs it in passing.
+The same step of several incidents is one action that carries all their outcomes; steps that are merely alike stay apart,
+since `describe` and `delete` are alike, too. Read-only checks come first, then the changes in the order in which they were
+taken, the destructive last; a step that only ever failed is named as such and loses its command, so that nobody runs it
+in passing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .confidence import Match
-from .incident import Outcome
-from .index.tokens import terms
+from .incident import Outcome, normalise
 from .risk import Risk, risk_of
 
 MAX_CHECKS, MAX_CHANGES, MAX_FAILED = 4, 5, 3
 """Read-only checks, changes and failed steps of a runbook: more than this, a person on call does not read."""
 
-_SAME_TEXT = 0.6
-_SAME_COMMAND = 0.7
-"""Two steps are the same where their terms overlap this much (Jaccard); texts, and commands of the same program."""
+# Where a command says on which host, namespace or database it works. Nothing else may differ in the same step: a verb,
+# an option, a number or a variable's name makes another step of it.
+_PLACE = re.compile(r"(?<=\s)(-h|--host|-d|--dbname|-n|--namespace)([ =])[^\s]+|(\bdatname = )'[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,6 @@ class _Merged:
     action: Action
     likeliest: float
     order: float  # where in its incident the step stood, 0 to 1: what was done first comes first
-    words: frozenset[str] = field(default_factory=frozenset)
 
 
 def from_matches(matches: Iterable[Match]) -> list[Action]:
@@ -69,18 +69,17 @@ def from_matches(matches: Iterable[Match]) -> list[Action]:
         if resolution is None or not resolution.is_evidence:
             continue
         count = len(resolution.steps)
-        seen: set[int] = set()  # a step said twice in one incident worked once
+        mine: list[_Merged] = []
         for position, step in enumerate(resolution.steps):
-            words = frozenset(terms(step.text))
-            index = next((i for i, m in enumerate(merged) if _same(m, step.command, words)), None)
-            if index is None:
-                index = len(merged)
-                action = Action(step.text, step.command, risk_of(step.command, step.text), ())
-                merged.append(_Merged(action, match.probability, position / count, words))
-            if index in seen:
-                continue
-            seen.add(index)
-            merged[index].action = _with_outcome(merged[index].action, match, step.outcome)
+            action = Action(step.text, step.command, risk_of(step.command, step.text), ())
+            if any(_said_again(item.action, action) for item in mine):
+                continue  # a step said twice in one incident worked once
+            item = next((item for item in merged if item not in mine and _same(item.action, action)), None)
+            if item is None:
+                item = _Merged(action, match.probability, position / count)
+                merged.append(item)
+            mine.append(item)
+            item.action = _with_outcome(item.action, match, step.outcome)
     for item in merged:
         if item.action.only_failed:
             tried = f"failed {item.action.failed} of {item.action.failed}"
@@ -90,11 +89,11 @@ def from_matches(matches: Iterable[Match]) -> list[Action]:
 
 
 def _rank(item: _Merged) -> tuple[object, ...]:
+    """Checks, then changes (the destructive last), then what failed; within each the likelier incident's first, in the
+    order in which they were taken there, since a step may rest on the one before it."""
     action = item.action
-    likeliest = -round(20 * item.likeliest)  # nearly as likely is as likely: then what was done first comes first
-    if action.risk is Risk.READ_ONLY and not action.only_failed:
-        return (0, False, likeliest, item.order)
-    return (2 if action.only_failed else 1, action.risk is Risk.DESTRUCTIVE, -action.success, likeliest, item.order)
+    part = 2 if action.only_failed else 0 if action.risk is Risk.READ_ONLY else 1
+    return (part, part == 1 and action.risk is Risk.DESTRUCTIVE, -round(20 * item.likeliest), item.order)
 
 
 def _with_outcome(action: Action, match: Match, outcome: Outcome) -> Action:
@@ -112,32 +111,27 @@ def _with_outcome(action: Action, match: Match, outcome: Outcome) -> Action:
     )
 
 
-def _same(known: _Merged, command: str | None, words: frozenset[str]) -> bool:
-    mine = known.action.command
-    if mine and command:
-        return _command_key(mine) == _command_key(command) or _alike(mine, command)
-    return bool(words and known.words) and _jaccard(words, known.words) >= _SAME_TEXT
+def _same(known: Action, other: Action) -> bool:
+    """Whether two incidents took the same step: the same command but for where it works, or the same words."""
+    if known.command and other.command:
+        return known.risk is other.risk and _key(known.command) == _key(other.command)
+    return not known.command and not other.command and _words(known.action) == _words(other.action)
 
 
-def _command_key(command: str) -> str:
-    """Commands that differ in white space, quoting style or a placeholder's name are the same command."""
-    return re.sub(r"<[^<>]*>|\$\{?\w+\}?", "<>", " ".join(command.split()).replace('"', "'")).rstrip("; ")
+def _said_again(known: Action, other: Action) -> bool:
+    if known.command or other.command:
+        return known.command == other.command
+    return _words(known.action) == _words(other.action)
 
 
-def _alike(one: str, other: str) -> bool:
-    """Whether two commands differ only in names, as of a host: the same program, numbers and most words. A number
-    makes another command of it: 0 replicas are not 10."""
-    if one.split()[:1] != other.split()[:1] or _numbers(one) != _numbers(other):
-        return False
-    return _jaccard(frozenset(terms(one)), frozenset(terms(other))) >= _SAME_COMMAND
+def _key(command: str) -> str:
+    plain = " ".join(command.split()).replace('"', "'").rstrip("; ")
+    return _PLACE.sub(lambda found: f"{found[1]}{found[2]}<>" if found[1] else f"{found[3]}<>", plain)
 
 
-def _numbers(command: str) -> list[str]:
-    return re.findall(r"(?<![\w.-])\d+(?:\.\d+)?\w*", command)
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other) if one or other else 0.0
+def _words(text: str) -> str:
+    """The step itself, without what it showed: `Restart CoreDNS: fine for 2 minutes` is `restart coredns`."""
+    return normalise(text.split(": ", 1)[0]).rstrip(" .")
 
 
 def limit(actions: Sequence[Action]) -> list[Action]:
@@ -146,6 +140,6 @@ def limit(actions: Sequence[Action]) -> list[Action]:
     useful = [action for action in actions if not action.only_failed]
     checks = [action for action in useful if action.risk is Risk.READ_ONLY][:MAX_CHECKS]
     changes = [action for action in useful if action.risk is not Risk.READ_ONLY]
-    # The ones that worked best are kept, a destructive one among them; the order stays.
-    best = sorted(changes, key=lambda action: (-action.success, -action.worked))[:MAX_CHANGES]
+    # What worked in most incidents is kept, a destructive one among them; the order stays.
+    best = sorted(changes, key=lambda action: (-action.worked, -action.success))[:MAX_CHANGES]
     return [*checks, *(action for action in changes if action in best), *failed]

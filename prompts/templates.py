@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,8 +58,8 @@ class Template:
 
 
 def _fenced(data: str) -> str:
-    held = data.replace("</memory-data>", "</ memory-data>")  # so that the text cannot end its own fence
-    return f"{_FENCE}\n<memory-data>\n{held}\n</memory-data>"
+    mark = secrets.token_hex(6)  # so that no text can end its own fence
+    return f"{_FENCE}\n<memory-data-{mark}>\n{data}\n</memory-data-{mark}>"
 
 
 def _line(incident: Incident) -> str:
@@ -72,7 +73,7 @@ def _line(incident: Incident) -> str:
 
 def _triage(memory: IncidentMemory, given: Mapping[str, str]) -> str:
     alert = given["alert"].strip()
-    service = f" with service={given['service']!r}" if given.get("service") else ""
+    service = " with the service named below" if given.get("service") else ""
     return (
         f"An alert came in. Triage it with the incident memory:\n"
         f"1. Call analyze_incident with the alert as it stands{service}.\n"
@@ -81,7 +82,7 @@ def _triage(memory: IncidentMemory, given: Mapping[str, str]) -> str:
         "3. Wait for what the check shows before proposing a change. Show reversible steps before destructive ones; "
         "run nothing that I have not agreed to, and list placeholders that I have to fill in.\n"
         "4. When it is over, ask me what the cause really was, what worked and what failed, and call resolve_incident.\n\n"
-        f"{_fenced(alert)}"
+        + _fenced(f"{alert}\nService: {given['service']}" if service else alert)
     )
 
 

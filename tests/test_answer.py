@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,6 +155,44 @@ def test_a_number_makes_another_step_of_a_command() -> None:
     """0 replicas and 10 replicas are never merged."""
     steps = [Step(f"Scale to {n}", f"kubectl -n shop scale deployment/api --replicas={n}") for n in (0, 10)]
     assert len(from_matches([match(0.9, name=str(i), steps=(s,)) for i, s in enumerate(steps)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kubectl describe pod api-1 -n shop", "kubectl delete pod api-1 -n shop"),
+        ("kubectl get pvc data-0 -n db", "kubectl delete pvc data-0 -n db"),
+        ("terraform plan -var-file x", "terraform destroy -var-file x"),
+        ("find /var/log -name '*.gz'", "find /var/log -name '*.gz' -delete"),
+        ("kubectl rollout pause deploy/x", "kubectl rollout resume deploy/x"),
+        ("kubectl cordon node-1", "kubectl uncordon node-1"),
+        ("iptables -A INPUT -s 10.0.0.1 -j DROP", "iptables -D INPUT -s 10.0.0.1 -j DROP"),
+        ("kubectl set env deploy/x FLAG=true", "kubectl set env deploy/x FLAG=false"),
+        ("psql $STAGING -c 'VACUUM'", "psql $PROD -c 'VACUUM'"),
+        ("redis-cli INFO keyspace", "redis-cli INFO replication"),
+    ],
+)
+def test_steps_that_are_merely_alike_stay_apart(one: str, other: str) -> None:
+    """Another verb, option, value or target is another step, and brings no success to this one."""
+    steps = [(Step("Do it", command, Outcome.WORKED),) for command in (one, other)]
+    actions = from_matches([match(0.9, name=str(i), steps=its) for i, its in enumerate(steps)])
+    assert sorted(a.command or "" for a in actions) == sorted([one, other])
+    assert all(a.worked == 1 for a in actions)
+
+
+def test_words_that_say_the_opposite_stay_apart() -> None:
+    steps = [(Step("Restart the primary"),), (Step("Do not restart the primary"),)]
+    assert len(from_matches([match(0.9, name=str(i), steps=its) for i, its in enumerate(steps)])) == 2
+
+
+def test_types_that_were_only_guessed_from_words_prove_no_agreement() -> None:
+    """Two causes that have nothing in common are two hypotheses, even where both descriptions speak of timeouts."""
+    causes = ("Alpha widget wobble", "Gremlins nibbled on the fibre")
+    matches = []
+    for number, cause in enumerate(causes):
+        one = match(0.8, name=str(number), kind=FailureType.LATENCY, cause=cause)
+        matches.append(replace(one, incident=replace(one.incident, failure_type_stated=False)))
+    assert len(weigh(matches, NOW).hypotheses) == 2
 
 
 def test_checks_come_first_then_what_works_and_the_destructive_last() -> None:

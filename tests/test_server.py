@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -282,8 +283,10 @@ async def test_every_prompt_is_filled_from_the_memory_and_fences_its_data(client
         messages = (await client.get_prompt(name, arguments)).messages
         assert [message.role for message in messages] == ["user"]
         text = messages[0].content.text
-        assert text.count("<memory-data>") == text.count("</memory-data>") == 1
-        assert text.endswith("</memory-data>")
+        marks = re.findall(r"^</?memory-data-(\w+)>$", text, re.MULTILINE)
+        assert len(marks) == 2
+        assert marks[0] == marks[1]
+        assert text.endswith(f"</memory-data-{marks[0]}>")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def refusal(answer: Any) -> str:
 def test_a_title_that_is_empty_or_too_long_is_refused_with_what_is_valid(wire: Any, title: str) -> None:
     text = refusal(wire.call("analyze_incident", title=title))
     assert "analyze_incident was not run: 'title'" in text
-    assert "The alert or symptom in a line" in text
+    assert "The alert in a line" in text
     assert len(text) < 2000
 
 

@@ -48,7 +48,7 @@ class Row(BaseModel):
             status=incident.status.value,
             title=one_line(incident.label, 120),
             failure_type=incident.failure_type.value,
-            service=incident.service,
+            service=one_line(incident.service, 120) if incident.service else None,
             created_at=format_day(incident.created_at),
             root_cause=one_line(incident.root_cause, 160) if incident.root_cause else None,
         )

@@ -42,7 +42,7 @@ class SimilarIncident(BaseModel):
             resolved=incident.status is Status.RESOLVED,
             root_cause=guess + one_line(incident.root_cause) if incident.root_cause else None,
             mitigation_steps=step_lines(incident),
-            service=incident.service,
+            service=one_line(incident.service, 120) if incident.service else None,
             created_at=format_day(incident.created_at),
             why=list(match.why),
         )

@@ -83,11 +83,6 @@ class BackgroundEmbedder:
         """Why loading failed, in a sentence for the user."""
         return self._error
 
-    @property
-    def busy(self) -> bool:
-        """Whether the thread runs: the interpreter must not be torn down under it."""
-        return self._thread is not None and self._thread.is_alive()
-
     def start(self) -> None:
         """Begin to load, once; returns at once."""
         with self._start_lock:

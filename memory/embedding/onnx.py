@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import EmbeddingError
+from ..index.snapshot import remove_stale
 from ..ports import Vectors
 from .sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256, SentenceTransformerEmbedder, bundled_model_folder
 
@@ -171,6 +172,7 @@ def make(reference: SentenceTransformerEmbedder, folder: Path) -> Path:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remove_stale(folder, ".export-*")
     expected = reference.embed(PROBES)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as temporary:
         whole, small = Path(temporary) / "fp32.onnx", Path(temporary) / "int8.onnx"

@@ -213,6 +213,8 @@ def _resolution(row: Mapping[str, object]) -> Resolution | None:
     cause, prevention = _cause(row), told(_text(row, "prevention", TEXT) or "")
     steps = (*_steps(row), *_steps_of(row, "failed_steps", Outcome.FAILED))
     provenance = _choice(Provenance, _text(row, "provenance") or Provenance.IMPORTED, "provenance")
+    if provenance is Provenance.CONFIRMED:  # a person's word is what was said here, and our own export keeps it
+        provenance = Provenance.IMPORTED
     return Resolution(cause, steps, prevention, provenance) if cause or prevention or steps else None
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -29,6 +30,7 @@ from .semantic import FrozenVectors
 FORMAT = 1
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
+_STALE = 3600.0
 _MANIFEST = "manifest.json"
 _UNCHECKED = "rows"
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
@@ -84,14 +86,15 @@ def save(
         OSError: the folder cannot be written; nothing of a snapshot is left there.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remove_stale(folder, ".writing-*")
     work = folder / f".writing-{secrets.token_hex(4)}"
     work.mkdir(mode=0o700)
     try:
         rows = np.lib.format.open_memmap(work / "rows.npy", mode="w+", dtype=np.float32, shape=shape)
-        vectors = fill(rows)
+        starts = fill(rows).starts
         rows.flush()
-        del rows
-        arrays = {**_arrays(columns), **_arrays(postings), "starts": vectors.starts}
+        del rows  # a file that is mapped cannot be renamed on Windows
+        arrays = {**_arrays(columns), **_arrays(postings), "starts": starts}
         for name, values in arrays.items():
             np.save(work / f"{name}.npy", values)
         files = {path.stem: _describe(path) for path in sorted(work.glob("*.npy"))}
@@ -108,6 +111,14 @@ def save(
     for old in folder.glob("snapshot-*"):
         if old != target:
             shutil.rmtree(old, ignore_errors=True)  # on Windows a mapped file stays, until nobody has it open
+
+
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Remove what a process left there when it was killed in the middle, more than an hour ago."""
+    for left in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def load(folder: Path, model: str) -> Snapshot | None:

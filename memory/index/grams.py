@@ -1,0 +1,113 @@
+"""Likeness letter by letter: how many of a query's runs of four characters a text holds, spaces included.
+
+Words that a stemmer keeps apart often share most of their letters (`failover`, `failing over`), and a run that spans
+two words holds a bit of their order. It costs too much for every document, so it is asked of the few that the other
+arms put first. See `bench/README.md` for what it gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Runs = npt.NDArray[np.uint32]
+"""Runs of four bytes, each as one number."""
+
+Texts = Mapping[str, float]
+"""The texts of a document, each with its weight."""
+
+SAMPLE = 300
+"""Documents that tell the common runs from the rare ones, and how much their scores vary; all of them rank no better."""
+
+_K1, _B, _IDF_POWER = 1.2, 0.5, 1.5
+_PRIOR_STRENGTH, _PRIOR_SPREAD = 20, 0.045
+"""As in `recall`: a standard deviation of a few documents is drawn towards a typical one."""
+
+_LONGEST = 100_000
+"""Bytes of a text that are read."""
+
+_PLAIN = bytes(byte if byte >= 0x80 or chr(byte).isalnum() else 0x20 for byte in bytes(range(256)).lower())
+"""Lower case, all but letters and digits a space; the bytes of other scripts stay as they are."""
+
+
+def runs(text: str) -> Runs:
+    """Every run of a text, in order, repeats included; none where it has neither letters nor digits."""
+    plain = b" ".join(text.encode("utf-8", "replace")[:_LONGEST].translate(_PLAIN).split())
+    letters = b" %s  " % plain
+    return np.ndarray((len(letters) - 3,), "<u4", letters, 0, (1,)).astype(np.uint32)  # one that starts at each byte
+
+
+class Grams:
+    """Scores documents by the runs that they share with a query, with statistics from a sample of documents."""
+
+    def __init__(self, sample: Sequence[Texts]) -> None:
+        self.documents = len(sample)
+        counted = [_counted(texts) for texts in sample]
+        lengths = np.array([length for _, _, length in counted])
+        self._average = (float(lengths.mean()) if len(lengths) else 0.0) or 1.0
+        of = np.repeat(np.arange(len(counted)), [len(found) for found, _, _ in counted])
+        found = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for found, _, _ in counted)])
+        frequency = np.concatenate([np.zeros(0), *(frequency for _, frequency, _ in counted)])
+        order = np.argsort(found, kind="stable")
+        self._runs, self._starts, self._holding = np.unique(found[order], return_index=True, return_counts=True)
+        self._of = of[order]
+        self._saturated = self._saturate(frequency, lengths[of] if len(lengths) else frequency)[order]
+
+    def scores(self, query: str, documents: Sequence[Texts]) -> npt.NDArray[np.float32]:
+        """BM25 over runs, in standard deviations of what the documents of the sample score; shape (documents,)."""
+        wanted, times = np.unique(runs(query), return_counts=True)
+        if not len(wanted):
+            return np.zeros(len(documents), dtype=np.float32)
+        at, known = _find(self._runs, wanted)
+        holding = np.zeros(len(wanted), dtype=np.int64)
+        holding[known] = self._holding[at[known]]
+        weights = times * np.log1p((self.documents - holding + 0.5) / (holding + 0.5)) ** _IDF_POWER
+        weights /= weights.sum() or 1.0
+        table = np.zeros(1 << 16, dtype=np.intp)  # a run's hash → where it may stand in `wanted`
+        table[_hash(wanted)] = np.arange(len(wanted))
+        found = np.zeros(len(documents), dtype=np.float32)
+        for number, texts in enumerate(documents):
+            frequency, length = np.zeros(len(wanted)), 0.0
+            for text, weight in texts.items():
+                its = runs(text)
+                place = table[_hash(its)]
+                frequency += weight * np.bincount(place[wanted[place] == its], minlength=len(wanted))
+                length += weight * len(its)
+            found[number] = weights @ self._saturate(frequency, length)
+        return found / np.float32(self._spread(weights[known], at[known]))
+
+    def _spread(self, weights: npt.NDArray[np.float64], at: npt.NDArray[np.intp]) -> float:
+        """The standard deviation of the score over the sample, for the runs at these places with these weights."""
+        counts = self._holding[at]
+        before = np.cumsum(counts) - counts
+        places = np.repeat(self._starts[at] - before, counts) + np.arange(int(counts.sum()))
+        shares = np.repeat(weights, counts) * self._saturated[places]
+        scores = np.bincount(self._of[places], weights=shares, minlength=max(1, self.documents))
+        variance = float(scores.var()) * self.documents + _PRIOR_SPREAD**2 * _PRIOR_STRENGTH
+        return math.sqrt(variance / (self.documents + _PRIOR_STRENGTH))
+
+    def _saturate(self, frequency: npt.NDArray[np.float64], length: object) -> npt.NDArray[np.float64]:
+        saturated: npt.NDArray[np.float64] = frequency / (frequency + _K1 * (1 - _B + _B * length / self._average))  # type: ignore[operator]
+        return saturated
+
+
+def _counted(texts: Texts) -> tuple[Runs, npt.NDArray[np.float64], float]:
+    """The distinct runs of a document in rising order, the weighted count of each, and their weighted number."""
+    each = [runs(text) for text in texts]
+    weights = np.repeat(np.array(list(texts.values()), dtype=np.float64), [len(part) for part in each])
+    found, place = np.unique(np.concatenate(each), return_inverse=True)
+    return found, np.bincount(place, weights=weights).astype(np.float64), float(weights.sum())
+
+
+def _hash(found: Runs) -> Runs:
+    """A hash of 16 bits. Where two runs of a query share one, the first of them is not looked for."""
+    return (found * np.uint32(2654435761)) >> np.uint32(16)
+
+
+def _find(known: Runs, wanted: Runs) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Where in the sorted `known` each of `wanted` stands, and whether it does."""
+    at = np.searchsorted(known, wanted).clip(max=max(0, len(known) - 1))
+    return at, (known[at] == wanted if len(known) else np.zeros(len(wanted), dtype=np.bool_))
