@@ -5,7 +5,7 @@
 SET is a set's name or its folder. Each line of the run is {"query_id", "ranking": up to 100 ids, "confidence"};
 `score.py` of the sets computes the figures. The methods:
 
-ours       what serves users: `IncidentMemory.find`, ordered by the probability of each match
+ours       what serves users: `IncidentMemory.find`
 fused      the same hits in the order of `Recall.find`, that is by the fused score
 bm25       the lexical arm alone, as it is while the embedding model loads
 semantic   the semantic arm alone

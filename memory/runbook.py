@@ -1,8 +1,8 @@
 """The runbook: what to do now, merged from what was done before.
 
 The same step of several incidents is one action that carries all their outcomes; steps that are merely alike stay apart,
-since `describe` and `delete` are alike, too. Read-only checks come first, then the changes in the order in which they were
-taken, the destructive last; a step that only ever failed is named as such and loses its command, so that nobody runs it
+since `describe` and `delete` are alike, too. Read-only checks come first, then what worked most often, the destructive
+last; a step that only ever failed is named as such and loses its command, so that nobody runs it
 in passing.
 """
 
@@ -89,11 +89,13 @@ def from_matches(matches: Iterable[Match]) -> list[Action]:
 
 
 def _rank(item: _Merged) -> tuple[object, ...]:
-    """Checks, then changes (the destructive last), then what failed; within each the likelier incident's first, in the
-    order in which they were taken there, since a step may rest on the one before it."""
+    """Checks, then changes (the destructive last, else by how often they worked), then what failed. Among equals the
+    likelier incident's come first, in the order in which they were taken there: a step may rest on the one before."""
     action = item.action
-    part = 2 if action.only_failed else 0 if action.risk is Risk.READ_ONLY else 1
-    return (part, part == 1 and action.risk is Risk.DESTRUCTIVE, -round(20 * item.likeliest), item.order)
+    likeliest = -round(20 * item.likeliest)
+    if action.risk is Risk.READ_ONLY and not action.only_failed:
+        return (0, False, 0.0, likeliest, item.order)
+    return (2 if action.only_failed else 1, action.risk is Risk.DESTRUCTIVE, -action.success, likeliest, item.order)
 
 
 def _with_outcome(action: Action, match: Match, outcome: Outcome) -> Action:
