@@ -33,7 +33,7 @@ check: lint
 	$(BIN)/python -m pytest -q -m "not slow"
 
 bench: $(VENV)/.installed
-	@echo "== benchmarks (they need ../shared/bench)"
+	@echo "== recall and confidence into bench/results.md (it needs ../shared/bench)"
 	$(BIN)/python bench/run.py
 
 clean:
