@@ -7,8 +7,8 @@ SET is a set's name or its folder. Each line of the run is {"query_id", "ranking
 
 ours       what serves users: `IncidentMemory.find`
 fused      the same hits in the order of `Recall.find`, that is by the fused score
-bm25       the lexical arm alone, as it is while the embedding model loads
-semantic   the semantic arm alone
+bm25       without vectors, as it is while the embedding model loads: BM25 and the comparison by letters
+semantic   the vectors alone
 original   the method of the project's origin: cosine of title + text, confidence by counting matches of 0.40 and up
 """
 

@@ -29,7 +29,7 @@ STATED = ("ours", "original")
 _NAMES = {
     "ours": "IncidentOS (`find_similar`)",
     "fused": "the same hits in the order of the fused score",
-    "bm25": "BM25 alone (while the model loads)",
+    "bm25": "words and letters alone (while the model loads)",
     "semantic": "embeddings alone",
     "original": "the original method: cosine of title + text",
 }
