@@ -70,7 +70,7 @@ class Hypothesis:
     @property
     def summary(self) -> str:
         """What the matches agree on, and what it was in the likeliest of them."""
-        cause = " ".join(self.root_cause.split()).rstrip(".")
+        cause = " ".join(self.root_cause.split()).lstrip("-•* ").rstrip(".")  # a postmortem's bullet
         if self.failure_type is FailureType.OTHER:
             return cause
         closest = self.matches[0].incident.id
