@@ -15,7 +15,6 @@ def build_memory(settings: Settings) -> IncidentMemory:
     Raises:
         StoreError: the database cannot be opened.
     """
-    settings.make_home()
     store = SqliteStore(settings.database)
 
     return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)
@@ -32,6 +31,7 @@ def load_embedder(settings: Settings) -> Embedder:
     if settings.embedding_model == BUNDLED_MODEL:
         from .memory.embedding.onnx import load_or_make
 
+        settings.make_home()  # the doctor comes here before there is a store that would make it
         return load_or_make(settings.models)
     from .memory.embedding.sentence_transformer import SentenceTransformerEmbedder
 

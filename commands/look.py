@@ -9,7 +9,7 @@ from typing import Any
 from ..memory.incident import Incident
 from ..memory.memory import IncidentMemory
 from ..memory.ports import Filter
-from ..memory.record import format_time, to_record
+from ..memory.record import format_time, to_record, whole_record
 from ..tools.shapes import format_day, step_lines
 
 
@@ -37,16 +37,7 @@ def show(memory: IncidentMemory, incident_id: str, *, as_json: bool) -> int:
     incident = memory.get(incident_id)
     history = memory.history(incident_id)
     if as_json:
-        entries = [
-            {
-                "revision": e.revision,
-                "action": e.action,
-                "at": format_time(e.at),
-                "previous": e.previous and to_record(e.previous),
-            }
-            for e in history
-        ]
-        print(json.dumps({**to_record(incident), "history": entries}, ensure_ascii=False, indent=1))
+        print(json.dumps(whole_record(incident, history), ensure_ascii=False, indent=1))
         return 0
     for name, value in _fields(incident):
         if value:

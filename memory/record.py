@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from .errors import InvalidInput
 from .incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step, check_id
+from .ports import HistoryEntry
 
 
 def format_time(at: datetime | None) -> str | None:
@@ -62,6 +63,20 @@ def to_record(incident: Incident) -> dict[str, Any]:
             "provenance": resolution.provenance.value,
         },
     }
+
+
+def whole_record(incident: Incident, history: Iterable[HistoryEntry]) -> dict[str, Any]:
+    """The incident with its history, for a reader who wants to see all of it."""
+    entries = [
+        {
+            "revision": entry.revision,
+            "action": entry.action,
+            "at": format_time(entry.at),
+            "previous": entry.previous and to_record(entry.previous),
+        }
+        for entry in history
+    ]
+    return {**to_record(incident), "history": entries}
 
 
 def from_record(record: Mapping[str, Any]) -> Incident:

@@ -11,7 +11,7 @@ from ..memory.confidence import COUNTS_FROM
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, Status
 from ..memory.ports import Filter
-from ..memory.record import format_time, to_record
+from ..memory.record import whole_record
 from ..prompts.playbooks import playbook
 from .base import Desk
 from .listing import Row
@@ -42,17 +42,7 @@ def read_incident(desk: Desk, incident_id: str) -> dict[str, Any]:
     Raises:
         UnknownIncident: no incident has the id.
     """
-    incident = desk.memory.get(incident_id)
-    history = [
-        {
-            "revision": e.revision,
-            "action": e.action,
-            "at": format_time(e.at),
-            "previous": e.previous and to_record(e.previous),
-        }
-        for e in desk.memory.history(incident_id)
-    ]
-    return {**to_record(incident), "history": history}
+    return whole_record(desk.memory.get(incident_id), desk.memory.history(incident_id))
 
 
 def newest(desk: Desk, limit: int, cursor: str | None) -> tuple[tuple[Incident, ...], str | None]:

@@ -79,7 +79,7 @@ class OnnxEmbedder:
             self._tokenizer = Tokenizer.from_file(str(bundled_model_folder() / "tokenizer.json"))
         except EmbeddingError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # onnxruntime and tokenizers raise bare Exceptions
             raise EmbeddingError(f"The fast embedding model cannot be loaded ({type(exc).__name__}).") from exc
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -104,7 +104,7 @@ class OnnxEmbedder:
                     runs = workers.map(lambda rows: self._run([ids[i] for i in rows]), batches)
                     for rows, vectors in zip(batches, runs, strict=True):
                         found[rows] = vectors
-        except Exception as exc:
+        except Exception as exc:  # as above
             raise EmbeddingError(f"The fast embedding model failed on a text ({type(exc).__name__}).") from exc
         return found
 
@@ -182,7 +182,7 @@ def make(reference: SentenceTransformerEmbedder, folder: Path) -> Path:
             _quantise(whole, small)
         except (EmbeddingError, OSError):
             raise
-        except Exception as exc:
+        except Exception as exc:  # torch's exporter and onnx raise anything
             raise EmbeddingError(f"The embedding model cannot be exported ({type(exc).__name__}).") from exc
         _check(small, expected, PARITY_INT8)
         with small.open("rb+") as file:

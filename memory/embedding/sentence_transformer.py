@@ -81,7 +81,7 @@ class SentenceTransformerEmbedder:
             transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # "Loading weights" on stderr
 
             self._model = SentenceTransformer(str(path) if local else model, local_files_only=local)
-        except Exception as exc:
+        except Exception as exc:  # anything may come out of a third party's model code
             raise EmbeddingError(
                 f"The embedding model {model!r} cannot be loaded ({type(exc).__name__}). "
                 "INCIDENTOS_EMBEDDING_MODEL takes a folder with a sentence-transformers model or the name of one."
@@ -114,7 +114,7 @@ class SentenceTransformerEmbedder:
                     convert_to_numpy=True,
                     show_progress_bar=False,
                 )
-        except Exception as exc:
+        except Exception as exc:  # as above
             raise EmbeddingError(f"The embedding model failed on a text ({type(exc).__name__}).") from exc
         return np.asarray(found, dtype=np.float32)
 
