@@ -136,7 +136,7 @@ def _type_of_cause(incident: Incident) -> FailureType:
 
 def likely_failure_type(own: FailureType, matches: Sequence[Match]) -> FailureType:
     """The failure type of an incident that nothing counts for: its own words' if they name one, else the type that
-    most of the probability of its matches speaks for."""
+    more than half of the probability of its matches speaks for: many weak matches of many types say nothing."""
     if own is not FailureType.OTHER:
         return own
     votes: dict[FailureType, float] = {}
@@ -144,7 +144,8 @@ def likely_failure_type(own: FailureType, matches: Sequence[Match]) -> FailureTy
         kind = match.incident.failure_type
         votes[kind] = votes.get(kind, 0.0) + match.probability
     best = max(votes, key=lambda kind: votes[kind], default=FailureType.OTHER)
-    return best if votes.get(best, 0.0) >= FLOOR else FailureType.OTHER
+    enough = max(FLOOR, sum(votes.values()) / 2)
+    return best if votes.get(best, 0.0) >= enough else FailureType.OTHER
 
 
 def weigh(matches: Sequence[Match], now: datetime) -> Verdict:

@@ -121,6 +121,8 @@ def test_a_probability_is_one_and_grows_with_the_evidence(
 def test_an_incident_without_a_type_takes_that_of_its_likely_matches() -> None:
     assert likely_failure_type(FailureType.OTHER, [match(0.3), match(0.1, kind=FailureType.DISK)]) is FailureType.DNS
     assert likely_failure_type(FailureType.OTHER, [match(0.05)]) is FailureType.OTHER
+    scattered = [match(0.2, kind=kind) for kind in (FailureType.DNS, FailureType.DNS, *FailureType)]
+    assert likely_failure_type(FailureType.OTHER, scattered) is FailureType.OTHER
     assert likely_failure_type(FailureType.CPU, [match(0.5)]) is FailureType.CPU
 
 
