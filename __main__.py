@@ -85,6 +85,10 @@ def _with_memory(command: str, arguments: argparse.Namespace, settings: Settings
             from .commands.transfer import export
 
             return export(memory, arguments.out)
+        if command == "delete":
+            from .commands.delete import delete
+
+            return delete(memory, arguments.id, yes=arguments.yes, as_json=arguments.json)
         from .commands.look import list_incidents, show
 
         if command == "show":
@@ -134,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     showing = commands.add_parser("show", help="show one incident with its history")
     showing.add_argument("id")
     showing.add_argument("--json", action="store_true")
+
+    deleting = commands.add_parser("delete", help="delete one incident; asks before it does")
+    deleting.add_argument("id")
+    deleting.add_argument("--yes", action="store_true", help="do not ask")
+    deleting.add_argument("--json", action="store_true")
 
     examining = commands.add_parser("doctor", help="say what is there, what is missing and what to do")
     examining.add_argument("--json", action="store_true")

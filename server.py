@@ -263,7 +263,7 @@ class IncidentServer:
         return await call_next(ctx)
 
     async def _watch(self, seen: int) -> None:
-        """Tell clients what appeared and what was resolved, by this process or by any other on the same memory."""
+        """Tell clients what appeared, went or was resolved, by this process or by any other on the same memory."""
         while True:
             with anyio.move_on_after(_WATCH_EVERY):
                 await self._stored.wait()
@@ -280,15 +280,15 @@ class IncidentServer:
     async def _announce(self, events: list[Event]) -> None:
         uris = dict.fromkeys(resources.incident_uri(event.incident_id) for event in events)
         uris.update(dict.fromkeys(("incidents://all", "incidents://open", "incidents://status")))
-        appeared = any(event.action in {"created", "imported"} for event in events)
-        if appeared:
+        listed_anew = any(event.action in {"created", "imported", "deleted"} for event in events)
+        if listed_anew:
             await self._bus.publish(ResourcesListChanged())
         for uri in uris:
             await self._bus.publish(ResourceUpdated(uri=uri))
         for connection in list(self._connections):
             if connection.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 continue  # those listen on the bus
-            if appeared:
+            if listed_anew:
                 await connection.send_resource_list_changed()
             for uri in uris.keys() & self._subscribed.get(connection, set()):
                 await connection.send_resource_updated(uri)

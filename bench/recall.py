@@ -126,7 +126,7 @@ def original(documents: RetrievalSet, cache: Path) -> Callable[[Question, Scope]
 
 
 def _hits(hits: list[Hit], confidence: Callable[[Hit], float]) -> Answer:
-    return [hit.incident_id for hit in hits], confidence(hits[0]) if hits else 0.0
+    return [hit.incident.id for hit in hits], confidence(hits[0]) if hits else 0.0
 
 
 def run(folder: Path, queries: Path, out: Path, method: str, cache: Path) -> int:

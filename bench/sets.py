@@ -158,9 +158,7 @@ class CachingEmbedder:
             self._model = self._load()
             if self._model.identity != self._identity:
                 raise SystemExit(f"the embedding model is {self._model.identity}, not {self._identity}")
-        # Shortest first, so that a batch is padded little. One text at a time would be what a query meets, but the
-        # import embeds in batches, too.
-        order = sorted(missing, key=lambda key: len(missing[key]))
+        order = list(missing)
         for start in range(0, len(order), _BATCH):
             some = order[start : start + _BATCH]
             assert self._model is not None

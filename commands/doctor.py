@@ -8,9 +8,9 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .. import __version__
 from ..memory.embedding.sentence_transformer import BUNDLED_MODEL, checked_model_folder
@@ -24,12 +24,14 @@ _LITTLE_SPACE = 200 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `advice` says what to do about it, where there is anything to do."""
+    """One thing that was looked at; `advice` says what to do about it, where there is anything to do, and `figures` is
+    what the detail rests on, for a program."""
 
     level: Level
     subject: str
     detail: str
     advice: str | None = None
+    figures: Mapping[str, Any] | None = None
 
 
 def doctor(settings: Settings, *, as_json: bool) -> int:
@@ -75,6 +77,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    from ..memory.learning import read_track_record
     from ..memory.stores.sqlite import SqliteStore
 
     path = settings.database
@@ -85,6 +88,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         store = SqliteStore(path)
         try:
             counts = store.counts(None)
+            record = read_track_record(store)
         finally:
             store.close()
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
@@ -105,6 +109,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
     for model, count in models:
         yield Finding("ok", "vectors", f"{count} of {counts.incidents} incidents by {model}")
     yield Finding("ok", "outbox", f"{counts.pending_sync} changes wait for a shared memory (none is connected)")
+    bands = ", ".join(f"{b.low:.0%}-{b.high:.0%}: {b.right:.0%} of {b.count}" for b in record.bands)
+    told = record.summary + (f"; right by what was stated: {bands}" if bands else "")
+    yield Finding("ok", "track record", told, figures=record.as_json())
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

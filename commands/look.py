@@ -6,9 +6,9 @@ import json
 import sys
 from typing import Any
 
-from ..memory.incident import Incident
+from ..memory.incident import Incident, check_id
 from ..memory.memory import IncidentMemory
-from ..memory.ports import Filter
+from ..memory.ports import Filter, HistoryEntry
 from ..memory.record import format_time, to_record, whole_record
 from ..tools.shapes import format_day, step_lines
 
@@ -24,7 +24,7 @@ def list_incidents(memory: IncidentMemory, wanted: Filter, *, limit: int, cursor
     for incident in page.incidents:
         print(
             f"{incident.id:<20} {incident.status.value:<8} {format_day(incident.created_at) or '-':<10} "
-            f"{incident.failure_type.value:<31} {_printable(incident.service or '-'):<20} {_printable(incident.label)}"
+            f"{incident.failure_type.value:<31} {printable(incident.service or '-'):<20} {printable(incident.label)}"
         )
     print(f"{page.total} incidents: {page.open} open, {page.resolved} resolved.", file=sys.stderr)
     if page.cursor:
@@ -33,24 +33,42 @@ def list_incidents(memory: IncidentMemory, wanted: Filter, *, limit: int, cursor
 
 
 def show(memory: IncidentMemory, incident_id: str, *, as_json: bool) -> int:
-    """Print one incident with its history."""
+    """Print one incident with its history. Of a deleted one, the last record as a line that `import` takes; 1 then."""
+    history = memory.store.history(check_id(incident_id))
+    if history and history[-1].action == "deleted":
+        return _show_deleted(history, as_json=as_json)
     incident = memory.get(incident_id)
-    history = memory.history(incident_id)
     if as_json:
         print(json.dumps(whole_record(incident, history), ensure_ascii=False, indent=1))
         return 0
     for name, value in _fields(incident):
         if value:
             print(f"{name:<14} {value}")
-    print(f"\n{_printable(incident.description, lines=True)}")
+    print(f"\n{printable(incident.description, lines=True)}")
     if incident.resolution:
         print("\nSteps")
         for line in step_lines(incident, most=100):
-            print(f"  - {_printable(line)}")
+            print(f"  - {printable(line)}")
     print("\nHistory")
     for entry in history:
         print(f"  {format_time(entry.at)}  {entry.action} (revision {entry.revision})")
     return 0
+
+
+def _show_deleted(history: list[HistoryEntry], *, as_json: bool) -> int:
+    last = history[-1]
+    assert last.previous is not None, "a deletion keeps what it removed"
+    at = format_time(last.at)
+    if as_json:
+        print(json.dumps({**whole_record(last.previous, history), "deleted_at": at}, ensure_ascii=False, indent=1))
+        return 1
+    print(json.dumps(to_record(last.previous)))  # in ASCII, as it may go to a terminal
+    print(
+        f"Incident {last.incident_id} was deleted at {at}; this was its record. To bring it back: `incidentos show "
+        f"{last.incident_id} > back.jsonl`, then `incidentos import back.jsonl`.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _fields(incident: Incident) -> list[tuple[str, Any]]:
@@ -59,7 +77,7 @@ def _fields(incident: Incident) -> list[tuple[str, Any]]:
     return [
         ("id", incident.id),
         ("external id", incident.external_id),
-        ("title", incident.title and _printable(incident.title)),
+        ("title", incident.title and printable(incident.title)),
         ("status", incident.status.value),
         ("service", incident.service),
         ("severity", incident.severity),
@@ -68,13 +86,13 @@ def _fields(incident: Incident) -> list[tuple[str, Any]]:
         ("resolved", format_time(incident.resolved_at)),
         ("source", incident.source),
         ("url", incident.url),
-        ("root cause", resolution and resolution.root_cause and _printable(resolution.root_cause)),
+        ("root cause", resolution and resolution.root_cause and printable(resolution.root_cause)),
         ("provenance", resolution and resolution.provenance.value),
-        ("prevention", resolution and resolution.prevention and _printable(resolution.prevention)),
+        ("prevention", resolution and resolution.prevention and printable(resolution.prevention)),
     ]
 
 
-def _printable(text: str, *, lines: bool = False) -> str:
+def printable(text: str, *, lines: bool = False) -> str:
     """The text without anything that could drive the terminal."""
     text = text if lines else " ".join(text.split())
     return "".join(c for c in text if c.isprintable() or (lines and c in "\n\t"))

@@ -40,11 +40,15 @@ class Match:
     """A past incident with the probability that it was the same problem, what that rests on, and why it was found
     (in words, for the first few)."""
 
-    incident: Incident
     hit: Hit
     evidence: Evidence
     probability: float
     why: tuple[str, ...] = ()
+
+    @property
+    def incident(self) -> Incident:
+        """The past incident."""
+        return self.hit.incident
 
     @property
     def counts(self) -> bool:
@@ -120,7 +124,7 @@ def probability(evidence: Evidence) -> float:
 def same_cause(one: Incident, other: Incident) -> bool:
     """Whether two resolved incidents had the same kind of cause: of the same failure type, or, where a cause names none,
     causes that say much the same."""
-    kind, other_kind = _type_of_cause(one), _type_of_cause(other)
+    kind, other_kind = type_of_cause(one), type_of_cause(other)
     if kind is not FailureType.OTHER and other_kind is not FailureType.OTHER:
         return kind is other_kind
     mine, theirs = set(terms(one.root_cause or "")), set(terms(other.root_cause or ""))
@@ -128,7 +132,7 @@ def same_cause(one: Incident, other: Incident) -> bool:
     return shorter > 0 and len(mine & theirs) / shorter >= _SAME_CAUSE_OVERLAP
 
 
-def _type_of_cause(incident: Incident) -> FailureType:
+def type_of_cause(incident: Incident) -> FailureType:
     """The stated type, or the one that the cause itself speaks of. That the symptoms use the same words proves no
     common cause."""
     return incident.failure_type if incident.failure_type_stated else classify(None, "", incident.root_cause)

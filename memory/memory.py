@@ -12,11 +12,12 @@ from pathlib import Path
 
 from .confidence import Evidence, Match, probability
 from .embedding.background import BackgroundEmbedder, embed_incidents
-from .errors import EmbeddingError, IncidentOSError, InvalidInput, StoreError, UnknownIncident
+from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
 from .index.tokens import surface_forms, terms
-from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Prediction, Vectors
+from .learning import Learning
+from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Vectors
 from .recall import Hit, Query, Recall, Scope
 from .redaction import redact, redact_incident
 from .risk import risk_of
@@ -71,6 +72,7 @@ class IncidentMemory:
         self.store = store
         self.embedder = embedder
         self.recall = Recall(store, snapshots)
+        self.learning = Learning(store, embedder)
         self._tidy_after = 0.0
         self._last_query: tuple[tuple[str, str], Vectors] | None = None
 
@@ -126,8 +128,10 @@ class IncidentMemory:
         root_cause: str,
         steps: Sequence[Step],
         prevention: str | None,
+        analysis_was_right: bool | None = None,
     ) -> tuple[Incident, bool]:
-        """Store how an incident ended, as a person tells it. A second call amends; the history keeps the first.
+        """Store how an incident ended, as a person tells it, and judge by it, or by the person's word, what was predicted.
+        A second call amends; the history keeps the first.
 
         Returns:
             The incident as read back from the store, and whether this was an amendment.
@@ -149,10 +153,22 @@ class IncidentMemory:
         resolved = replace(resolved, failure_type=classify_incident(resolved))
         again = before.status is Status.RESOLVED
         vectors, model = self._vectors(resolved)
-        self.store.update(resolved, vectors, model, action="amended" if again else "resolved")
+        judged = self.learning.judge(before, resolved, analysis_was_right)
+        with self.store.transaction():
+            self.store.update(resolved, vectors, model, action="amended" if again else "resolved")
+            self.learning.keep(judged)
         if vectors is None:
             self.embedder.catch_up()
         return self.get(incident_id), again
+
+    def delete(self, incident_id: str, revision: int) -> Incident:
+        """Remove what was read at that revision; the history keeps the record. Returns what was removed.
+
+        Raises:
+            UnknownIncident: no incident has the id.
+            InvalidInput: it was changed since it was read.
+        """
+        return self.store.delete(self.get(incident_id).id, revision)
 
     def import_batch(self, incidents: Sequence[Incident], *, embed: bool, dry_run: bool = False) -> Imported:
         """Store the incidents of a file in one transaction. Importing the same again changes nothing.
@@ -193,8 +209,9 @@ class IncidentMemory:
                 embed_incidents(embedder, [incident for incident, _ in fresh]) if embedder else [None] * len(fresh)
             )
             model = embedder.identity if embedder else None
+            judged = [self.learning.judge(known, incident) if known else None for incident, known in fresh]
             with self.store.transaction():
-                for (incident, known), its_vectors in zip(fresh, vectors, strict=True):
+                for (incident, known), its_vectors, its_judgment in zip(fresh, vectors, judged, strict=True):
                     if known is None:
                         self.store.insert(incident, its_vectors, model, action="imported")
                     else:
@@ -202,13 +219,8 @@ class IncidentMemory:
                         self.store.update(
                             replace(incident, revision=current.revision), its_vectors, model, action="imported"
                         )
+                        self.learning.keep(its_judgment)
         return Imported(added, updated, unchanged, tuple(kept))
-
-    def remember_prediction(self, prediction: Prediction) -> None:
-        """Keep what an analysis said, to be judged when the incident is resolved. Where that fails (a full disk) it is
-        given up: the answer is worth more."""
-        with contextlib.suppress(StoreError):
-            self.store.remember_prediction(prediction)
 
     # Recalling
 
@@ -231,13 +243,9 @@ class IncidentMemory:
         service = about.service if about else scope.service
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
-        hits = self.recall.find(Query(text, self._query_vector(embedder, text)), limit + _SPARE, scope)
-        incidents = {s.incident.id: s.incident for s in self.store.get_many([hit.incident_id for hit in hits], None)}
-        matches = [
-            _match(service, kind, incident, hit)
-            for hit in hits
-            if (incident := incidents.get(hit.incident_id)) is not None
-        ]
+        query = Query(text, self._query_vector(embedder, text), about.created_at if about else None)
+        hits = self.recall.find(query, limit + _SPARE, scope)
+        matches = [_match(service, kind, hit) for hit in hits]
         matches.sort(key=lambda match: -_order(match))
         words = surface_forms(text)
         matches = [
@@ -294,6 +302,9 @@ class IncidentMemory:
         """
         incident = self.store.get(check_id(incident_id))
         if incident is None:
+            if (past := self.store.history(incident_id)) and past[-1].action == "deleted":
+                when = f"{past[-1].at:%Y-%m-%d %H:%M} UTC"
+                raise UnknownIncident(incident_id, f"It was deleted on {when}; `incidentos show` prints what it was.")
             near = self.store.ids_starting(incident_id[:4], 3)
             raise UnknownIncident(incident_id, f"Similar ids: {', '.join(near)}." if near else "")
         return incident
@@ -359,11 +370,12 @@ def _order(match: Match) -> float:
     return match.hit.score + match.evidence.same_failure_type + 0.5 * match.evidence.same_service
 
 
-def _match(service: str | None, kind: FailureType, incident: Incident, hit: Hit) -> Match:
+def _match(service: str | None, kind: FailureType, hit: Hit) -> Match:
+    incident = hit.incident
     same_type = kind is not FailureType.OTHER and kind is incident.failure_type
     same_service = bool(service and incident.service and normalise(service) == normalise(incident.service))
     evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
-    return Match(incident, hit, evidence, probability(evidence))
+    return Match(hit, evidence, probability(evidence))
 
 
 def _stands(known: Incident, incoming: Incident) -> bool:

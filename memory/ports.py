@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the store's history, as a reader that keeps an index needs it. `number` only ever grows."""
+    """One entry of the store's history, as a reader that keeps an index needs it. `number` only ever grows. The incident
+    may be gone by now: then `get_many` does not know it."""
 
     number: int
     incident_id: str
@@ -50,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an incident: `action` is created, imported, amended or resolved."""
+    """Something that happened to an incident: `action` is created, imported, amended, resolved or deleted."""
 
     number: int
     incident_id: str
@@ -130,7 +131,8 @@ class IncidentStore(Protocol):
         """Store a new incident, or return the existing one that `repeat_of` names.
 
         `repeat_of` runs inside the write transaction, after every other writer's commit, so that two processes
-        that are told the same incident at once store it once. A taken id raises InvalidInput.
+        that are told the same incident at once store it once. A taken id raises InvalidInput. The id of a deleted
+        incident is free; the revision is then raised above that of the deletion.
         """
         ...
 
@@ -142,6 +144,22 @@ class IncidentStore(Protocol):
         Raises:
             UnknownIncident: there is no such incident.
             InvalidInput: somebody else changed it since it was read; or an open record would replace a resolved one.
+        """
+        ...
+
+    def delete(self, incident_id: str, revision: int) -> Incident:
+        """Remove the incident with its vectors, and return what was removed.
+
+        The history keeps the record under the action "deleted", whose revision is one higher, and the outbox keeps
+        that it is gone. Its predictions stay, for the case that it is brought back.
+
+        Args:
+            incident_id: which one.
+            revision: at which it was read, so that nothing goes that the caller has not seen.
+
+        Raises:
+            UnknownIncident: there is no such incident.
+            InvalidInput: somebody else changed it since it was read.
         """
         ...
 
@@ -174,7 +192,8 @@ class IncidentStore(Protocol):
         ...
 
     def changes_since(self, number: int) -> list[Change]:
-        """Changes after that number, by this process and by others, oldest first."""
+        """Changes after that number, by this process and by others, oldest first. An incident stands there once, with
+        its last change; one that was deleted does, too, until it is stored again."""
         ...
 
     def last_change(self) -> int:
@@ -206,6 +225,26 @@ class IncidentStore(Protocol):
         """Keep what an analysis predicted, so that it can be judged once the incident is resolved."""
         ...
 
+    def prediction_to_judge(self, incident_id: str) -> KeptPrediction | None:
+        """The prediction of the incident that counts: the one that was judged before, else the last one."""
+        ...
+
+    def keep_judgment(self, number: int, judgment: Judgment | None) -> None:
+        """Keep how the prediction of that number came out, instead of an earlier judgment; None takes that back."""
+        ...
+
+    def judged_predictions(self, limit: int) -> list[JudgedFigure]:
+        """The figures of predictions that were right or wrong (not those that abstained), newest judgment first."""
+        ...
+
+    def prediction_counts(self) -> PredictionCounts:
+        """How many predictions there are and how they came out."""
+        ...
+
+    def judgment_stamp(self) -> str:
+        """Changes with every judgment, by this process or another. Cheap to ask for."""
+        ...
+
     def counts(self, model: str | None) -> Counts:
         """How much is stored."""
         ...
@@ -217,7 +256,9 @@ class IncidentStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What an analysis said. `matches` are the ids that it rested on, best first."""
+    """What an analysis said. `matches` are the ids that it rested on, best first; `root_cause` is None where nothing was
+    alike. `confidence` is the figure that was stated, `raw_confidence` the one before it was recalibrated on the user's
+    history. `type_stated` is False where the failure type is our own classification of the match's text."""
 
     incident_id: str
     at: datetime
@@ -226,6 +267,49 @@ class Prediction:
     confidence: float
     matches: tuple[str, ...]
     engine: str
+    raw_confidence: float
+    type_stated: bool = False
+
+
+JudgedBy = Literal["resolver", "failure type", "meaning", "abstained"]
+"""What a judgment rests on: a person's word, the types or the texts of the two causes; or there was nothing to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """How a prediction came out. `right` is None where it had named no cause (abstained)."""
+
+    right: bool | None
+    by: JudgedBy
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPrediction:
+    """A prediction as the store keeps it. `judgment` is None while it has not been judged."""
+
+    number: int
+    prediction: Prediction
+    judgment: Judgment | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFigure:
+    """The figures of a judged prediction, as in `Prediction`, and whether it was right."""
+
+    raw: float
+    stated: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionCounts:
+    """How the predictions came out. `predictions` counts incidents: one that was analysed thrice counts once. `judged`
+    are right or wrong; the abstained ones come on top, and the rest is not resolved or could not be judged."""
+
+    predictions: int
+    judged: int
+    right: int
+    abstained: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ TITLE_WEIGHT = 3.0
 LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
 """Shares of the arms in the fused score: BM25, cosine of the whole text, best cosine of any chunk."""
 
+TIME_WEIGHT = 1.5
+"""What an e-fold of nearness in time adds: incidents of the same hours are often the same one, or its echo."""
+
+_TIME_REACH, _TIME_BLUR = 7 * 86400.0, 3600.0
+"""Seconds: beyond the reach time says nothing, and below the blur all is at once. At most 1.5·ln(169) = 7.7 is added."""
+
+FULL_TRUST = 5.0
+"""The fused score from which nearness in time counts in full; below, in proportion. What happens to be open at the same
+time and shares nothing with the text must not stand before an old incident that fits."""
+
 GRAM_WEIGHT = 1.0
 """Share of the likeness letter by letter in the order of the first RERANKED hits."""
 
@@ -59,10 +69,12 @@ MAX_QUERY_TERMS = 96
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. `vector` is None while there is no embedding model."""
+    """What is looked for. `vector` is None while there is no embedding model; `at` is when it happened, None where that
+    says nothing (a question about the past)."""
 
     text: str
     vector: Vectors | None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ class Hit:
     the best chunk (−1 to 1), None where either side has no vector.
     """
 
-    incident_id: str
+    incident: Incident
     score: float
     lexical: float
     cosine: float | None
@@ -165,17 +177,19 @@ class Recall:
         with self.lock:
             if not self._loaded:
                 self._load()
-            changes = self._store.changes_since(self._seen)
-            if not changes:
+            if not (changes := self._store.changes_since(self._seen)):
                 return
             for start in range(0, len(changes), _SOME):
                 some = [change.incident_id for change in changes[start : start + _SOME]]
-                for stored in self._store.get_many(some, self._model):
+                there = self._store.get_many(some, self._model)
+                for deleted in set(some).difference(stored.incident.id for stored in there):
+                    self._drop(deleted)
+                for stored in there:
                     self._put(stored)
             self._seen = changes[-1].number
             if len(self._ids) > 2 * len(self._slot_of) + 1000:  # mostly dead slots: start over without them
                 self._reset()
-                self.sync()
+                self._build()  # not from a snapshot, which may hold all those dead ones
 
     def _load(self) -> None:
         frozen = load(self._snapshots, self._model) if self._snapshots and self._model else None
@@ -184,6 +198,9 @@ class Recall:
             if is_ours and frozen.change <= self._store.last_change():
                 self._reset(frozen)
                 return
+        self._build()
+
+    def _build(self) -> None:
         last = self._store.last_change()  # before the scan: what comes in between is then read twice
         for stored in self._store.scan(self._model):
             self._put(stored)
@@ -223,12 +240,14 @@ class Recall:
             self.sync()
             return True
 
+    def _drop(self, incident_id: str) -> None:
+        if (slot := self._slot_of.pop(incident_id, None)) is not None:
+            self._live.view[slot] = False
+            self._lexical.remove(slot)
+
     def _put(self, stored: StoredVectors) -> None:
         incident = stored.incident
-        old = self._slot_of.get(incident.id)
-        if old is not None:
-            self._live.view[old] = False
-            self._lexical.remove(old)
+        self._drop(incident.id)
         slot = len(self._ids)
         self._lexical.add(slot, term_frequencies(incident))
         self._semantic.add(slot, stored.vectors)
@@ -263,16 +282,23 @@ class Recall:
                 whole, best = self._semantic.scores(query.vector)
                 score += WHOLE_WEIGHT * _standard(whole, allowed, "cosine")
                 score += BEST_WEIGHT * _standard(best, allowed, "cosine")
+            if query.at is not None:
+                score += self._nearness(query.at) * np.clip(score / np.float32(FULL_TRUST), 0, 1)
             score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
             top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
             # Ties go to the newer entry, whose slot is higher.
             top = top[np.lexsort((-top, -score[top]))][:count]
-            self._compare(query.text, top, score)
+            found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
+            top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
+            compared = top[:RERANKED]
+            texts = [_weighted_texts(found[self._ids[slot]]) for slot in compared]
+            # Never negative, so the others stay behind.
+            score[compared] += np.float32(GRAM_WEIGHT) * self._sampled_grams().scores(query.text, texts)
             top = top[np.lexsort((-top, -score[top]))][:limit]
             return [
                 Hit(
-                    incident_id=self._ids[slot],
+                    incident=found[self._ids[slot]],
                     score=float(score[slot]),
                     lexical=float(lexical[slot]),
                     cosine=None if whole is None else float(whole[slot]),
@@ -281,14 +307,12 @@ class Recall:
                 for slot in top
             ]
 
-    def _compare(self, text: str, slots: npt.NDArray[np.intp], score: npt.NDArray[np.float32]) -> None:
-        """Add to the scores of the first of the slots, which come best first, how alike the texts are letter by
-        letter. That is never negative, so the others stay behind."""
-        compared = slots[:RERANKED]
-        found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in compared], None)}
-        there = [slot for slot in compared if self._ids[slot] in found]
-        texts = [_weighted_texts(found[self._ids[slot]]) for slot in there]
-        score[there] += np.float32(GRAM_WEIGHT) * self._sampled_grams().scores(text, texts)
+    def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
+        """What nearness in time adds to each score, 0 beyond a week; shape (slots,)."""
+        gap = np.abs(self._created.view - at.timestamp())
+        near = np.log((_TIME_REACH + _TIME_BLUR) / (gap + _TIME_BLUR))
+        weighted: npt.NDArray[np.float32] = (TIME_WEIGHT * np.nan_to_num(near).clip(min=0)).astype(np.float32)
+        return weighted
 
     def _sampled_grams(self) -> Grams:
         live = len(self._slot_of)

@@ -57,7 +57,7 @@ def match(
         failure_type_stated=True,
         resolution=resolution,
     )
-    return Match(incident, Hit(name, 0.0, 0.0, None, None), Evidence(0.0, None), p)
+    return Match(Hit(incident, 0.0, 0.0, None, None), Evidence(0.0, None), p)
 
 
 # Confidence
@@ -193,7 +193,8 @@ def test_types_that_were_only_guessed_from_words_prove_no_agreement() -> None:
     matches = []
     for number, cause in enumerate(causes):
         one = match(0.8, name=str(number), kind=FailureType.LATENCY, cause=cause)
-        matches.append(replace(one, incident=replace(one.incident, failure_type_stated=False)))
+        guessed = replace(one.incident, failure_type_stated=False)
+        matches.append(replace(one, hit=replace(one.hit, incident=guessed)))
     assert len(weigh(matches, NOW).hypotheses) == 2
 
 

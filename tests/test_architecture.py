@@ -39,8 +39,8 @@ NETWORK = {
     "smtplib", "socket", "ssl", "urllib", "urllib3", "websockets",
 }  # fmt: skip
 RECALL_AND_RETAIN = [
-    "memory/confidence.py", "memory/memory.py", "memory/ports.py", "memory/recall.py", "memory/record.py",
-    "memory/redaction.py", "memory/runbook.py", "memory/text.py",
+    "memory/confidence.py", "memory/learning.py", "memory/memory.py", "memory/ports.py", "memory/recall.py",
+    "memory/record.py", "memory/redaction.py", "memory/runbook.py", "memory/text.py", "memory/track_record.py",
 ]  # fmt: skip
 HEAVY = (
     "torch", "onnxruntime", "sentence_transformers", "transformers", "sqlglot", "tree_sitter", "rich", "groq",
@@ -172,7 +172,7 @@ def test_the_readme_names_every_setting_tool_and_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     settings = [str(field.validation_alias) for field in Settings.model_fields.values()]
     tools = ["analyze_incident", "find_similar", "resolve_incident", "sync_memory", "list_incidents"]
-    commands = ["demo", "import", "export", "list", "show", "doctor"]
+    commands = ["demo", "import", "export", "list", "show", "delete", "doctor"]
     missing = [name for name in [*settings, *tools] if name not in readme]
     missing += [name for name in commands if f"incidentos {name}" not in readme]
     assert not missing

@@ -169,8 +169,7 @@ def test_half_a_character_is_answered_or_passed_over_and_harms_nothing(wire: Any
 
 def test_half_a_character_in_a_request_is_answered_or_refused(wire: Any) -> None:
     wire.send('{"jsonrpc":"2.0","id":90002,' + AT_SURROGATES[1] + "}")
-    numbers = [wire.post("ping") for _ in range(50)]
-    assert 90002 in [wire.receive().get("id") for _ in numbers]
+    wire.answer(90002)
 
 
 @pytest.mark.parametrize("line", NO_PROTOCOL)

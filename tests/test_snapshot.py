@@ -89,10 +89,10 @@ def test_what_came_after_the_snapshot_is_found_too(
     store.update(fixed, embed_incidents(model, [fixed])[0], model.identity, action="resolved")
     read = start(store, model, tmp_path / "index")
     assert len(read) == 61
-    assert {hit.incident_id for hit in found(read, model, "zebra")[:2]} == {"new", "i007"}
-    ids = [hit.incident_id for hit in found(read, model)]
+    assert {hit.incident.id for hit in found(read, model, "zebra")[:2]} == {"new", "i007"}
+    ids = [hit.incident.id for hit in found(read, model)]
     assert len(ids) == len(set(ids))
-    assert "i007" not in {hit.incident_id for hit in found(read, model, scope=Scope(status=Status.OPEN))}
+    assert "i007" not in {hit.incident.id for hit in found(read, model, scope=Scope(status=Status.OPEN))}
     assert read.keep()
     again = start(store, model, tmp_path / "index")
     assert found(again, model, "zebra")[:2] == found(read, model, "zebra")[:2]

@@ -129,7 +129,7 @@ def test_a_failure_in_the_middle_of_a_transaction_leaves_nothing(store: Any, inc
         store.insert(incident("new"), vectors(), MODEL)
         store.update(resolved(kept), vectors(), MODEL, action="resolved")
         store.put_vectors([("kept", 2, vectors((0, 1)))], MODEL)
-        store.remember_prediction(Prediction("new", AT, None, FailureType.OTHER, 0.2, (), "memory"))
+        store.remember_prediction(Prediction("new", AT, None, FailureType.OTHER, 0.2, (), "memory", 0.2))
         if nested:
             with store.transaction():
                 raise ZeroDivisionError

@@ -144,9 +144,11 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
     )
     await progress(2, 3, f"recalled {len(recalled.matches)} incidents")
     now = utcnow()
-    verdict = weigh(recalled.matches, now)
+    own = weigh(recalled.matches, now)
+    verdict = (await anyio.to_thread.run_sync(memory.learning.recalibration)).recalibrate(own)
     analysis = compose(incident, repeated, recalled, verdict)
-    await anyio.to_thread.run_sync(memory.remember_prediction, _prediction(incident, recalled, verdict, now))
+    prediction = _prediction(incident, recalled, verdict, own.confidence, now)
+    await anyio.to_thread.run_sync(memory.learning.remember, prediction)
     await progress(3, 3, "answered")
     return analysis
 
@@ -248,7 +250,7 @@ def _prevention(match: Match) -> str | None:
     return one_line(resolution.prevention, 600) if resolution and resolution.prevention else None
 
 
-def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, now: datetime) -> Prediction:
+def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime) -> Prediction:
     leading = verdict.leading
     return Prediction(
         incident_id=incident.id,
@@ -258,6 +260,8 @@ def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, now: d
         confidence=verdict.confidence,
         matches=tuple(match.incident.id for match in (leading.matches if leading else recalled.matches[:SHOWN])),
         engine="memory",
+        raw_confidence=raw,
+        type_stated=leading is not None and leading.matches[0].incident.failure_type_stated,
     )
 
 

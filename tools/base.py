@@ -112,7 +112,7 @@ def compact_schema(schema: Any) -> Any:
     variants = kept.get("anyOf")
     if isinstance(variants, list) and {"type": "null"} in variants and len(variants) == 2:
         # An optional field: leaving it out is the way to say nothing, so null need not be offered.
-        variant = next(v for v in variants if v != {"type": "null"})
+        variant = compact_schema(next(v for v in variants if v != {"type": "null"}))
         del kept["anyOf"]
         kept = {**variant, **kept}
     if schema.get("type") == "object":

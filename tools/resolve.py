@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from pydantic import AfterValidator, Field
 
-from ..memory.incident import Outcome
+from ..memory.failure_types import LABELS
+from ..memory.incident import FailureType, Outcome
+from ..memory.ports import KeptPrediction
 from ..memory.text import parse_step
 from .base import MAX_STEP, MAX_STEPS, MAX_TEXT, Answer, Arguments, Desk, IncidentId, Progress, Text, Tool
 from .shapes import instant, one_line, step_lines
@@ -33,6 +35,9 @@ class ResolveIncident(Arguments):
     ]
     failed_steps: Annotated[Steps, Field(description="What was tried and did not help.")] = []
     prevention: Annotated[Text | None, Field(max_length=MAX_TEXT, description="The change that prevents it.")] = None
+    analysis_was_right: Annotated[
+        bool | None, Field(description="Whether the analysis named this cause; omit if unsure.")
+    ] = None
 
 
 class Receipt(Answer):
@@ -45,6 +50,8 @@ class Receipt(Answer):
     failure_type: str
     prevention: str | None = None
     resolved_at: str | None = None
+    analysis_was_right: bool | None = None
+    earlier_analysis: str | None = None
     hindsight: str
 
     def as_text(self) -> str:
@@ -57,6 +64,8 @@ class Receipt(Answer):
         ]
         if self.prevention:
             lines.append(f"Prevention: {self.prevention}")
+        if self.earlier_analysis:
+            lines.append(self.earlier_analysis)
         lines.append(f"Hindsight: {self.hindsight}")
         return "\n".join(lines)
 
@@ -68,8 +77,16 @@ async def run(desk: Desk, arguments: ResolveIncident, progress: Progress) -> Rec
         *(parse_step(step, Outcome.FAILED) for step in arguments.failed_steps),
     ]
     incident, amended = await anyio.to_thread.run_sync(
-        partial(desk.memory.resolve, arguments.incident_id, arguments.root_cause, steps, arguments.prevention or None)
+        partial(
+            desk.memory.resolve,
+            arguments.incident_id,
+            arguments.root_cause,
+            steps,
+            arguments.prevention or None,
+            arguments.analysis_was_right,
+        )
     )
+    predicted = await anyio.to_thread.run_sync(desk.memory.learning.prediction_of, incident.id)
     return Receipt(
         incident_id=incident.id,
         status=incident.status.value,
@@ -82,8 +99,23 @@ async def run(desk: Desk, arguments: ResolveIncident, progress: Progress) -> Rec
         if incident.resolution and incident.resolution.prevention
         else None,
         resolved_at=instant(incident.resolved_at),
+        analysis_was_right=predicted.judgment.right if predicted and predicted.judgment else None,
+        earlier_analysis=_came_out(predicted) if predicted else None,
         hindsight="not connected; kept in the outbox of this machine",
     )
+
+
+def _came_out(predicted: KeptPrediction) -> str:
+    """How the earlier analysis came out, in a sentence."""
+    said, judgment = predicted.prediction, predicted.judgment
+    if said.root_cause is None:
+        return "The analysis had found nothing alike and named no cause: it counts neither as right nor as wrong."
+    cause = LABELS[said.failure_type] if said.failure_type is not FailureType.OTHER else one_line(said.root_cause, 120)
+    told = f"The analysis had said {cause.rstrip('.')} at {said.confidence:.0%}: "
+    if judgment is None:
+        return f"{told}not judged, since the failure types do not tell and no embedding model is ready."
+    verdict = "right" if judgment.right else "wrong"
+    return told + (f"{verdict}, as you say." if judgment.by == "resolver" else f"{verdict}, by {judgment.by}.")
 
 
 TOOL = Tool(

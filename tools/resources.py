@@ -100,6 +100,7 @@ def status(desk: Desk) -> dict[str, Any]:
             "not_embedded": counts.without_vectors if embedder else None,
         },
         "confidence": {"a_match_counts_from": COUNTS_FROM},
+        "track_record": memory.learning.track_record().as_json(),
         "groq": {
             "connected": False,
             "note": "answers come from the memory itself; no language model is used by this version",

@@ -64,5 +64,33 @@ def _m001_incidents(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_incidents,)
+def _m002_deletions(db: sqlite3.Connection) -> None:
+    for statement in (
+        # A tombstone bears a number of the same counter as `incident.change`, so that a reader that keeps an index
+        # learns of the deletion as it learns of any other change.
+        """CREATE TABLE deletion (
+            incident_id TEXT PRIMARY KEY,
+            change INTEGER NOT NULL UNIQUE,
+            at TEXT NOT NULL)""",
+        "ALTER TABLE outbox ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0",
+    ):
+        db.execute(statement)
+
+
+def _m003_judgments(db: sqlite3.Connection) -> None:
+    for statement in (
+        # `raw_confidence` is the figure before it was recalibrated; what is there by now never was.
+        "ALTER TABLE prediction ADD COLUMN raw_confidence REAL NOT NULL DEFAULT 0",
+        "UPDATE prediction SET raw_confidence = confidence",
+        "ALTER TABLE prediction ADD COLUMN type_stated INTEGER NOT NULL DEFAULT 0",
+        # `judged_at` NULL: not judged. `verdict` NULL with a `judged_at`: it had named no cause.
+        "ALTER TABLE prediction ADD COLUMN judged_at TEXT",
+        "ALTER TABLE prediction ADD COLUMN verdict INTEGER CHECK (verdict IN (0, 1))",
+        "ALTER TABLE prediction ADD COLUMN judged_by TEXT",
+        "CREATE INDEX prediction_judged ON prediction (judged_at) WHERE judged_at IS NOT NULL",
+    ):
+        db.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_incidents, _m002_deletions, _m003_judgments)
 """In order; the file's `user_version` says how many it has been through."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -15,14 +14,15 @@ import numpy as np
 
 from ..errors import InvalidInput, UnknownIncident
 from ..incident import Incident, Status, normalise, utcnow
-from ..ports import Change, Counts, Event, Filter, HistoryEntry, Page, Prediction, StoredVectors, Vectors
+from ..ports import Change, Counts, Event, Filter, HistoryEntry, Page, StoredVectors, Vectors
 from ..record import dumps, format_time, loads, parse_time
 from .database import Database
+from .predictions import PredictionTable
 
 _IN_LIST = 500
 
 
-class SqliteStore:
+class SqliteStore(PredictionTable):
     """`ports.IncidentStore` on one SQLite file, created with its folder if it is missing.
 
     Raises:
@@ -53,6 +53,7 @@ class SqliteStore:
                 return existing
             if self._database.connection.execute("SELECT 1 FROM incident WHERE id = ?", (incident.id,)).fetchone():
                 raise InvalidInput(f"The id {incident.id!r} is taken by another incident.")
+            incident = self._revived(incident)
             seq = self._database.connection.execute(
                 "INSERT INTO incident (id, change, revision, status, service, failure_type, created_at, updated_at,"
                 " text_key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -63,28 +64,29 @@ class SqliteStore:
 
     def update(self, incident: Incident, vectors: Vectors | None, model: str | None, *, action: str) -> Incident:
         with self.transaction():
-            row = self._database.connection.execute(
-                "SELECT seq, record FROM incident WHERE id = ?", (incident.id,)
-            ).fetchone()
-            if row is None:
-                raise UnknownIncident(incident.id)
-            previous = loads(row[1])
-            if previous.revision != incident.revision:
-                raise InvalidInput(
-                    f"Incident {incident.id} was changed by somebody else in the meantime (revision "
-                    f"{previous.revision}, you had {incident.revision}). Read it again and repeat the change."
-                )
+            seq, previous, record = self._as_it_was_read(incident.id, incident.revision)
             if previous.status is Status.RESOLVED and incident.status is Status.OPEN:
                 raise InvalidInput(f"Incident {incident.id} is resolved; an open record does not replace it.")
             stored = replace(incident, revision=previous.revision + 1)
             self._database.connection.execute(
                 "UPDATE incident SET change = ?, revision = ?, status = ?, service = ?, failure_type = ?,"
                 " created_at = ?, updated_at = ?, text_key = ?, record = ? WHERE seq = ?",
-                (self._next_change(), *_columns(stored), row[0]),
+                (self._next_change(), *_columns(stored), seq),
             )
-            self._database.connection.execute("DELETE FROM vector WHERE seq = ?", (row[0],))
-            self._after_write(row[0], stored, vectors, model, action, previous=row[1])
+            self._database.connection.execute("DELETE FROM vector WHERE seq = ?", (seq,))
+            self._after_write(seq, stored, vectors, model, action, previous=record)
         return stored
+
+    def delete(self, incident_id: str, revision: int) -> Incident:
+        with self.transaction():
+            seq, gone, record = self._as_it_was_read(incident_id, revision)
+            self._database.connection.execute("DELETE FROM incident WHERE seq = ?", (seq,))  # its vectors follow
+            at = self._note(incident_id, revision + 1, "deleted", record)
+            self._database.connection.execute(
+                "INSERT INTO deletion (incident_id, change, at) VALUES (?, ?, ?)",
+                (incident_id, self._next_change(), at),
+            )
+        return gone
 
     def put_vectors(self, items: Iterable[tuple[str, int, Vectors]], model: str) -> int:
         stored = 0
@@ -98,22 +100,6 @@ class SqliteStore:
                     self._put(row[0], vectors, model)
                     stored += 1
         return stored
-
-    def remember_prediction(self, prediction: Prediction) -> None:
-        with self.transaction():
-            self._database.connection.execute(
-                "INSERT INTO prediction (incident_id, at, root_cause, failure_type, confidence, matches, engine)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    prediction.incident_id,
-                    format_time(prediction.at),
-                    prediction.root_cause,
-                    prediction.failure_type.value,
-                    prediction.confidence,
-                    json.dumps(prediction.matches),
-                    prediction.engine,
-                ),
-            )
 
     # Reading
 
@@ -198,7 +184,11 @@ class SqliteStore:
     def changes_since(self, number: int) -> list[Change]:
         return [
             Change(*row)
-            for row in self._database.all("SELECT change, id FROM incident WHERE change > ? ORDER BY change", number)
+            for row in self._database.all(
+                "SELECT change, id FROM incident WHERE change > ?1 UNION ALL"
+                " SELECT change, incident_id FROM deletion WHERE change > ?1 ORDER BY change",
+                number,
+            )
         ]
 
     def last_change(self) -> int:
@@ -257,6 +247,28 @@ class SqliteStore:
         ).fetchone()
         return int(row[0])
 
+    def _as_it_was_read(self, incident_id: str, revision: int) -> tuple[int, Incident, str]:
+        """The row's number, incident and record, if it still is at the revision at which the caller read it."""
+        row = self._database.one("SELECT seq, record FROM incident WHERE id = ?", incident_id)
+        if row is None:
+            raise UnknownIncident(incident_id)
+        stored = loads(row[1])
+        if stored.revision != revision:
+            raise InvalidInput(
+                f"Incident {incident_id} was changed by somebody else in the meantime (revision {stored.revision}, you "
+                f"had {revision}). Read it again and repeat the change."
+            )
+        return row[0], stored, row[1]
+
+    def _revived(self, incident: Incident) -> Incident:
+        """The incident without its tombstone, if it has one. Its revision then goes on from the deletion's, so that
+        nobody who still holds the deleted record takes this one for it."""
+        db = self._database.connection
+        if not db.execute("DELETE FROM deletion WHERE incident_id = ?", (incident.id,)).rowcount:
+            return incident
+        (last,) = db.execute("SELECT MAX(revision) FROM history WHERE incident_id = ?", (incident.id,)).fetchone()
+        return replace(incident, revision=max(incident.revision, last + 1))
+
     def _after_write(
         self,
         seq: int | None,
@@ -267,18 +279,22 @@ class SqliteStore:
         previous: str | None,
     ) -> None:
         assert seq is not None
-        now = format_time(utcnow())
         if vectors is not None and model is not None:
             self._put(seq, vectors, model)
+        self._note(incident.id, incident.revision, action, previous)
+
+    def _note(self, incident_id: str, revision: int, action: str, previous: str | None) -> str | None:
+        """Write down what happened, for the history and for the shared memory; returns the time."""
+        now = format_time(utcnow())
         self._database.connection.execute(
             "INSERT INTO history (incident_id, revision, action, at, previous) VALUES (?, ?, ?, ?, ?)",
-            (incident.id, incident.revision, action, now, previous),
+            (incident_id, revision, action, now, previous),
         )
         self._database.connection.execute(
-            "INSERT INTO outbox (incident_id, revision, queued_at) VALUES (?, ?, ?) ON CONFLICT (incident_id)"
-            " DO UPDATE SET revision = excluded.revision, queued_at = excluded.queued_at",
-            (incident.id, incident.revision, now),
+            "INSERT OR REPLACE INTO outbox (incident_id, revision, queued_at, deleted) VALUES (?, ?, ?, ?)",
+            (incident_id, revision, now, action == "deleted"),
         )
+        return now
 
     def _put(self, seq: int, vectors: Vectors, model: str) -> None:
         self._database.connection.execute(
