@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench bench-latency clean
 
 $(VENV)/.installed: pyproject.toml
 	@echo "== making $(VENV) and installing IncidentOS (the first time takes some minutes: torch is large)"
@@ -35,6 +35,17 @@ check: lint
 bench: $(VENV)/.installed
 	@echo "== recall and confidence into bench/results.md (it needs ../shared/bench)"
 	$(BIN)/python bench/run.py
+	@echo "== the pictures of the README, from the figures in bench/"
+	$(BIN)/python bench/pictures.py
+
+# An hour or two, and 25 GB of disk for the last size; on a machine that does nothing else, or the figures mean nothing.
+bench-latency: $(VENV)/.installed
+	@echo "== start-up, latency and memory at four sizes into bench/latency.jsonl (it needs ../shared/data)"
+	$(BIN)/python bench/latency.py --incidents 1000 --append bench/latency.jsonl
+	$(BIN)/python bench/latency.py --incidents 10000 --append bench/latency.jsonl
+	$(BIN)/python bench/latency.py --incidents 100000 --vectors synthetic --append bench/latency.jsonl
+	$(BIN)/python bench/latency.py --incidents 1000000 --vectors synthetic --append bench/latency.jsonl
+	$(BIN)/python bench/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,7 @@
 """How fast the server starts and answers, and what it takes: the figures of the budgets.
 
     python bench/latency.py [--incidents 10000] [--vectors real|synthetic] [--calls 200] [--starts 10] [--json]
+                            [--append bench/latency.jsonl]
 
 Everything is measured on real processes over stdio, beside a trivial server of the same SDK that has one tool; so
 that a slow or busy machine shows in both. `--vectors synthetic` gives the stored incidents vectors of other texts
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -29,6 +31,8 @@ from sets import CACHE, fast_embedder
 from texts import Parts, base_texts, data_folder, incidents, read_parts, synthetic_vectors, text_of
 
 from incidentos.memory.embedding.onnx import load_or_make
+from incidentos.memory.recall import SNAPSHOT_FROM
+from incidentos.memory.redaction import redact
 from incidentos.memory.stores.sqlite import SqliteStore
 from incidentos.server import connect
 from incidentos.settings import DATABASE_NAME, Settings
@@ -97,13 +101,24 @@ def fill(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
     return count / (time.perf_counter() - begun)
 
 
-def first_run(home: Path) -> None:
-    """What a server does for the next start: it keeps the index of a large memory."""
+def first_run(home: Path) -> float:
+    """What a first server does: it builds the index, and keeps that of a large memory for the next start. Returns the
+    seconds that building took.
+
+    Raises:
+        SystemExit: it was not kept, so that what follows would measure no second start.
+    """
     memory = build_memory(Settings(INCIDENTOS_HOME=home))  # type: ignore[call-arg] # pydantic's alias
     memory.embedder.wait()
+    begun = time.perf_counter()
     memory.warm_up()
+    taken = time.perf_counter() - begun
     memory.tidy()
+    large = len(memory.recall) >= SNAPSHOT_FROM
     memory.close()
+    if large and not any((home / "index").glob("snapshot-*")):
+        raise SystemExit("The first run did not keep its index.")
+    return taken
 
 
 def start_time(command: list[str], environment: dict[str, str]) -> float:
@@ -155,8 +170,13 @@ async def timed(count: int, call: Callable[[int], Awaitable[Any]]) -> dict[str, 
     return {"median_ms": statistics.median(taken), "p99_ms": taken[min(len(taken) - 1, int(0.99 * len(taken)))]}
 
 
+def query_text(parts: Parts, number: int) -> str:
+    """What find_similar is asked."""
+    return "\n".join(text_of(parts, number, 1001))
+
+
 async def serve(home: Path, parts: Parts, calls: int) -> dict[str, Any]:
-    """What a client of our server meets, from its start on."""
+    """What a client of our server meets, from its start on: a second one, since `first_run` and `starts` went before."""
     figures: dict[str, Any] = {}
     begun = time.perf_counter()
     async with connect(home) as client:
@@ -169,7 +189,7 @@ async def serve(home: Path, parts: Parts, calls: int) -> dict[str, Any]:
         figures["semantic_ready_ms"] = 1000 * (time.perf_counter() - begun)
 
         async def find(number: int) -> Any:
-            return await client.call_tool("find_similar", {"query": "\n".join(text_of(parts, number, 1001))})
+            return await client.call_tool("find_similar", {"query": query_text(parts, number)})
 
         async def analyze(number: int) -> Any:
             title, description = text_of(parts, number, 1002)
@@ -179,8 +199,23 @@ async def serve(home: Path, parts: Parts, calls: int) -> dict[str, Any]:
             await find(10_000 + number)
         figures["find_similar"] = await timed(calls, find)
         figures["analyze_incident"] = await timed(calls, analyze)
-        figures["rss_mb"], figures["peak_rss_mb"] = resident(server_process())
+        process = server_process()
+        figures["rss_mb"], figures["peak_rss_mb"] = resident(process)
+        figures["torch_loaded"] = has_loaded(process, "libtorch")
     return figures
+
+
+def embedding_time(parts: Parts, calls: int) -> float:
+    """Median milliseconds that the server's embedder takes for the queries of find_similar, in this process."""
+    embedder = load_or_make(CACHE / "models")
+    taken: list[float] = []
+    for number in range(-5, calls):
+        text = redact(query_text(parts, number))
+        begun = time.perf_counter()
+        embedder.embed([text])
+        if number >= 0:
+            taken.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(taken)
 
 
 async def floor(trivial: Path, calls: int) -> dict[str, float]:
@@ -213,6 +248,31 @@ def resident(process: int | None) -> tuple[float | None, float | None]:
     return int(kilobytes["VmRSS"]) * 1024 / 1e6, int(kilobytes["VmHWM"]) * 1024 / 1e6
 
 
+def has_loaded(process: int | None, library: str) -> bool | None:
+    """Whether the process has mapped a shared library of that name; None where /proc does not say. A process that
+    imports torch maps libtorch."""
+    return None if process is None else library in Path(f"/proc/{process}/maps").read_text()
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on: the processor's name and how many cores this process may use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": names[0] if names else platform.processor() or platform.machine(), "cores": cores}
+
+
+def append(file: Path, row: dict[str, Any]) -> None:
+    """Put a row into a file of JSON lines, in the place of the one with as many incidents; fewest incidents first."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    rows = [known for known in map(json.loads, lines) if known["incidents"] != row["incidents"]]
+    rows = sorted([*rows, row], key=lambda known: known["incidents"])
+    file.write_text("".join(json.dumps(known) + "\n" for known in rows), encoding="utf-8")
+
+
 def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int) -> dict[str, Any]:
     """All figures, in a temporary home."""
     load_or_make(CACHE / "models")
@@ -222,7 +282,8 @@ def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int) ->
         trivial.write_text(TRIVIAL, encoding="utf-8")
         print(f"storing {count:,} incidents …", file=sys.stderr, flush=True)
         rate = fill(home, parts, count, synthetic)
-        first_run(home)
+        print("building the index …", file=sys.stderr, flush=True)
+        index_built_s = first_run(home)
         size = sum(path.stat().st_size for path in home.glob(f"{DATABASE_NAME}*"))
         print("starting servers …", file=sys.stderr, flush=True)
         figures: dict[str, Any] = {
@@ -231,12 +292,14 @@ def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int) ->
             "calls": calls,
             ("stored_per_s" if synthetic else "imported_per_s"): rate,
             "database_mb": size / 1e6,
+            "index_built_s": index_built_s,
             **starts(trivial, home, runs),
         }
         print("calling …", file=sys.stderr, flush=True)
         figures |= anyio.run(serve, home, parts, calls)
+        figures["embed_query_ms"] = embedding_time(parts, calls)
         figures["trivial_call"] = anyio.run(floor, trivial, calls)
-    return figures
+    return figures | machine()
 
 
 def rounded(value: Any) -> Any:
@@ -255,6 +318,7 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--data", type=Path, help="the folder of the real incidents, by default ../shared/data")
     parser.add_argument("--json", action="store_true", help="one line of JSON on stdout")
+    parser.add_argument("--append", type=Path, metavar="FILE", help="put the figures into this file of JSON lines")
     args = parser.parse_args()
     folder = data_folder(args.data)
     if folder is None:
@@ -263,6 +327,8 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # for the servers: without byte code a start takes twice as long
     parts = read_parts(folder)
     figures = rounded(measure(parts, args.incidents, args.vectors == "synthetic", args.calls, args.starts))
+    if args.append:
+        append(args.append, figures)
     if args.json:
         print(json.dumps(figures))
         return 0
