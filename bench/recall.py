@@ -6,6 +6,7 @@ SET is a set's name or its folder. Each line of the run is {"query_id", "ranking
 `score.py` of the sets computes the figures. The methods:
 
 ours       what serves users: `IncidentMemory.find`
+text       the same, without the time of the query: where a set states it, nearness in time counts
 fused      the same hits in the order of `Recall.find`, that is by the fused score
 bm25       without vectors, as it is while the embedding model loads: BM25 and the comparison by letters
 semantic   the vectors alone
@@ -27,7 +28,6 @@ import numpy as np
 from sets import CACHE, Question, RetrievalSet, bench_folder, fast_embedder, read_questions, read_set, set_folder
 from sets import reference_embedder as reference
 
-from incidentos.memory.confidence import Evidence, probability
 from incidentos.memory.embedding.background import BackgroundEmbedder
 from incidentos.memory.failure_types import classify_incident
 from incidentos.memory.incident import Incident, Status, utcnow
@@ -36,7 +36,7 @@ from incidentos.memory.ports import Embedder
 from incidentos.memory.recall import Hit, Query, Scope
 from incidentos.memory.stores.sqlite import SqliteStore
 
-METHODS = ("ours", "fused", "bm25", "semantic", "original")
+METHODS = ("ours", "text", "fused", "bm25", "semantic", "original")
 DEPTH = 100
 _IMPORT_BATCH = 200
 
@@ -87,22 +87,24 @@ def ours(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:
 
 def fused(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:
     """By `Recall.find`."""
-    embedder = memory.embedder.wait()
-    hits = memory.recall.find(Query(question.text, embedder.embed([question.text])[0]), DEPTH, scope)
-    return _hits(hits, lambda hit: probability(Evidence(hit.lexical, hit.best)))
+    vector = memory.embedder.wait().embed([question.text])[0]
+    return _hits(memory.recall.find(Query(question.text, vector, question.created_at), DEPTH, scope))
+
+
+def text(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:
+    """By `IncidentMemory.find`, without the time."""
+    return ours(memory, replace(question, created_at=None), scope)
 
 
 def bm25(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:
     """By the words alone."""
-    hits = memory.recall.find(Query(question.text, None), DEPTH, scope)
-    return _hits(hits, lambda hit: probability(Evidence(hit.lexical, None)))
+    return _hits(memory.recall.find(Query(question.text, None), DEPTH, scope))
 
 
 def semantic(memory: IncidentMemory, question: Question, scope: Scope) -> Answer:
     """By the vectors alone: a query without words leaves the lexical arm nothing to say."""
     embedder = memory.embedder.wait()
-    hits = memory.recall.find(Query("", embedder.embed([question.text])[0]), DEPTH, scope)
-    return _hits(hits, lambda hit: max(0.0, min(1.0, hit.best or 0.0)))
+    return _hits(memory.recall.find(Query("", embedder.embed([question.text])[0]), DEPTH, scope))
 
 
 def original(documents: RetrievalSet, cache: Path) -> Callable[[Question, Scope], Answer]:
@@ -125,8 +127,9 @@ def original(documents: RetrievalSet, cache: Path) -> Callable[[Question, Scope]
     return answer
 
 
-def _hits(hits: list[Hit], confidence: Callable[[Hit], float]) -> Answer:
-    return [hit.incident.id for hit in hits], confidence(hits[0]) if hits else 0.0
+def _hits(hits: list[Hit]) -> Answer:
+    """A ranking that states no confidence."""
+    return [hit.incident.id for hit in hits], 0.0
 
 
 def run(folder: Path, queries: Path, out: Path, method: str, cache: Path) -> int:
@@ -147,7 +150,7 @@ def run(folder: Path, queries: Path, out: Path, method: str, cache: Path) -> int
         if method == "original":
             write(original(documents, cache))
         else:
-            by = {"ours": ours, "fused": fused, "bm25": bm25, "semantic": semantic}[method]
+            by = {"ours": ours, "text": text, "fused": fused, "bm25": bm25, "semantic": semantic}[method]
             with memory_of(documents, fast_embedder(cache)) as memory:
                 write(lambda question, scope: by(memory, question, scope))
     return len(questions)

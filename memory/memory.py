@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from .confidence import Evidence, Match, probability
 from .embedding.background import BackgroundEmbedder, embed_incidents
 from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
@@ -18,7 +17,8 @@ from .incident import FailureType, Incident, Provenance, Resolution, Status, Ste
 from .index.tokens import surface_forms, terms
 from .learning import Learning
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Vectors
-from .recall import Hit, Query, Recall, Scope
+from .probability import Match, matches_of
+from .recall import Query, Recall, Scope
 from .redaction import redact, redact_incident
 from .risk import risk_of
 
@@ -245,8 +245,7 @@ class IncidentMemory:
         embedder = self._use_embedder()
         query = Query(text, self._query_vector(embedder, text), about.created_at if about else None)
         hits = self.recall.find(query, limit + _SPARE, scope)
-        matches = [_match(service, kind, hit) for hit in hits]
-        matches.sort(key=lambda match: -_order(match))
+        matches = matches_of(hits, kind, service)
         words = surface_forms(text)
         matches = [
             replace(match, why=self._why(words, kind, match)) if position < explained else match
@@ -275,7 +274,7 @@ class IncidentMemory:
             why.append(f"meaning {match.hit.best:.2f}")
         if match.evidence.same_service:
             why.append(f"same service {match.incident.service}")
-        if match.evidence.same_failure_type:
+        if kind is not FailureType.OTHER and kind is match.incident.failure_type:
             why.append(f"same failure type: {LABELS[kind]}")
         return tuple(why)
 
@@ -362,20 +361,6 @@ class IncidentMemory:
         if embedder is not None:
             self.recall.use_model(embedder.identity, embedder.dimensions)
         return embedder
-
-
-def _order(match: Match) -> float:
-    """What the matches are ordered by: the fused score, in standard deviations, and what the records say. Not the
-    probability: fitted to say how sure a first hit is, it orders the hits worse than the score (`bench/README.md`)."""
-    return match.hit.score + match.evidence.same_failure_type + 0.5 * match.evidence.same_service
-
-
-def _match(service: str | None, kind: FailureType, hit: Hit) -> Match:
-    incident = hit.incident
-    same_type = kind is not FailureType.OTHER and kind is incident.failure_type
-    same_service = bool(service and incident.service and normalise(service) == normalise(incident.service))
-    evidence = Evidence(hit.lexical, hit.best, same_type, same_service)
-    return Match(hit, evidence, probability(evidence))
 
 
 def _stands(known: Incident, incoming: Incident) -> bool:

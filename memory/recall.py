@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,24 +20,23 @@ import numpy.typing as npt
 
 from .incident import Incident, Status
 from .index.columns import Column
+from .index.fields import heading, term_frequencies, weighted_texts
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
+from .index.passage import best_passage
 from .index.semantic import SemanticIndex
 from .index.snapshot import Columns, Snapshot, load, save
 from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
 
-TITLE_WEIGHT = 3.0
-"""A term of the title counts as this many of the text; measured on the dev judgments, 3 and 4 tie."""
-
 LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
 """Shares of the arms in the fused score: BM25, cosine of the whole text, best cosine of any chunk."""
 
-TIME_WEIGHT = 1.5
-"""What an e-fold of nearness in time adds: incidents of the same hours are often the same one, or its echo."""
+TIME_WEIGHT = 7.7
+"""What the same hour adds: incidents of the same hours are often the same one, or its echo. 1.5 for each e-fold."""
 
 _TIME_REACH, _TIME_BLUR = 7 * 86400.0, 3600.0
-"""Seconds: beyond the reach time says nothing, and below the blur all is at once. At most 1.5·ln(169) = 7.7 is added."""
+"""Seconds: beyond the reach time says nothing, and below the blur all is at once."""
 
 FULL_TRUST = 5.0
 """The fused score from which nearness in time counts in full; below, in proportion. What happens to be open at the same
@@ -96,6 +95,11 @@ class Hit:
     `score` orders the hits of one query and means nothing across queries. `lexical` is BM25 as a share of what a
     perfect match of all terms could reach (0 to about 1); `cosine` and `best` are cosines of the whole text and of
     the best chunk (−1 to 1), None where either side has no vector.
+
+    The first RERANKED hits are looked at closely; for the others these are 0: `letters` is the share of the query's
+    letters (runs of four) that the incident holds, `heading` the share of its heading's that the query holds, `passage`
+    the share of the query's words in its best passage (0 to 1 each, what is rare weighs more). `nearness` is 1 for the
+    same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of its whole text.
     """
 
     incident: Incident
@@ -103,6 +107,11 @@ class Hit:
     lexical: float
     cosine: float | None
     best: float | None
+    letters: float = 0.0
+    heading: float = 0.0
+    passage: float = 0.0
+    nearness: float = 0.0
+    vector: Vectors | None = field(default=None, compare=False, repr=False)
 
 
 class Recall:
@@ -282,8 +291,8 @@ class Recall:
                 whole, best = self._semantic.scores(query.vector)
                 score += WHOLE_WEIGHT * _standard(whole, allowed, "cosine")
                 score += BEST_WEIGHT * _standard(best, allowed, "cosine")
-            if query.at is not None:
-                score += self._nearness(query.at) * np.clip(score / np.float32(FULL_TRUST), 0, 1)
+            near = np.zeros(len(score), dtype=np.float32) if query.at is None else self._nearness(query.at)
+            score += TIME_WEIGHT * near * np.clip(score / np.float32(FULL_TRUST), 0, 1)
             score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
             top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
@@ -291,34 +300,45 @@ class Recall:
             top = top[np.lexsort((-top, -score[top]))][:count]
             found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
-            compared = top[:RERANKED]
-            texts = [_weighted_texts(found[self._ids[slot]]) for slot in compared]
-            # Never negative, so the others stay behind.
-            score[compared] += np.float32(GRAM_WEIGHT) * self._sampled_grams().scores(query.text, texts)
-            top = top[np.lexsort((-top, -score[top]))][:limit]
-            return [
+            compared = [found[self._ids[slot]] for slot in top[:RERANKED]]
+            texts = [weighted_texts(incident) for incident in compared]
+            alike = self._sampled_grams().compare(query.text, texts, [heading(incident) for incident in compared])
+            score[top[:RERANKED]] += np.float32(GRAM_WEIGHT) * alike.scores  # never negative: the others stay behind
+            telling = {term: self._lexical.idf(term) for term in wanted}
+            hits = [
                 Hit(
                     incident=found[self._ids[slot]],
                     score=float(score[slot]),
                     lexical=float(lexical[slot]),
                     cosine=None if whole is None else float(whole[slot]),
                     best=None if best is None else float(best[slot]),
+                    nearness=float(near[slot]),
+                    vector=None if whole is None else self._semantic.whole(int(slot)),
                 )
                 for slot in top
             ]
+            for place, incident in enumerate(compared):
+                hits[place] = replace(
+                    hits[place],
+                    letters=float(alike.coverage[place]),
+                    heading=float(alike.headings[place]),
+                    passage=best_passage(telling, incident.text),
+                )
+            return [hits[place] for place in np.lexsort((-top, -score[top]))[:limit]]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
-        """What nearness in time adds to each score, 0 beyond a week; shape (slots,)."""
+        """How near in time each incident is, shape (slots,): 1 within the same hour, 0 from a week on, and where the
+        time is unknown."""
         gap = np.abs(self._created.view - at.timestamp())
-        near = np.log((_TIME_REACH + _TIME_BLUR) / (gap + _TIME_BLUR))
-        weighted: npt.NDArray[np.float32] = (TIME_WEIGHT * np.nan_to_num(near).clip(min=0)).astype(np.float32)
-        return weighted
+        near = 1 - np.log1p(gap / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
+        nearness: npt.NDArray[np.float32] = np.nan_to_num(near).clip(min=0).astype(np.float32)
+        return nearness
 
     def _sampled_grams(self) -> Grams:
         live = len(self._slot_of)
         if self._grams.documents < 0.75 * min(SAMPLE, live):
             sample = list(self._slot_of)[:: max(1, live // SAMPLE)][:SAMPLE]
-            self._grams = Grams([_weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
+            self._grams = Grams([weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
         return self._grams
 
     def nearest_open(self, vector: Vectors, service: str | None) -> tuple[str, float] | None:
@@ -366,28 +386,6 @@ class Recall:
             if (slot := self._slot_of.get(incident_id)) is not None:
                 allowed[slot] = False
         return allowed
-
-
-def term_frequencies(incident: Incident) -> Counter[str]:
-    """The weighted terms under which an incident is found: title, description, service, failure type, and how it
-    was resolved."""
-    found: Counter[str] = Counter()
-    for term in terms(incident.title or ""):
-        found[term] += TITLE_WEIGHT  # type: ignore[assignment] # a Counter of floats is still a Counter
-    resolution = incident.resolution
-    fields: Iterable[str | None] = (incident.description, incident.service)
-    if resolution is not None:
-        label = incident.failure_type.value.replace("-", " ")
-        fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
-    for text in fields:
-        found.update(terms(text or ""))
-    return found
-
-
-def _weighted_texts(incident: Incident) -> dict[str, float]:
-    """The texts by which an incident is compared letter by letter, each with its weight."""
-    rest = " ".join(filter(None, (incident.description, incident.service, incident.root_cause)))
-    return {incident.title: TITLE_WEIGHT, rest: 1.0} if incident.title else {rest: 1.0}
 
 
 def _standard(values: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], kind: str) -> npt.NDArray[np.float32]:

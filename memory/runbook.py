@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .confidence import Match
 from .incident import Outcome, normalise
+from .probability import Match
 from .risk import Risk, risk_of
 
 MAX_CHECKS, MAX_CHANGES, MAX_FAILED = 4, 5, 3

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .confidence import CEILING, Verdict, same_cause, type_of_cause
+from .causes import same_cause, type_of_cause
+from .confidence import CEILING, Verdict
 from .incident import FailureType, Incident, Resolution
 from .ports import JudgedFigure, Judgment, Prediction, PredictionCounts
 

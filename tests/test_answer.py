@@ -11,16 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidentos.memory.confidence import (
-    COUNTS_FROM,
-    Evidence,
-    Match,
-    likely_failure_type,
-    probability,
-    weigh,
-)
+from incidentos.memory.confidence import likely_failure_type, weigh
 from incidentos.memory.failure_types import LABELS, classify
 from incidentos.memory.incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step
+from incidentos.memory.probability import COUNTS_FROM, Evidence, Match, probability
 from incidentos.memory.recall import Hit
 from incidentos.memory.record import dumps, from_record, loads
 from incidentos.memory.risk import Risk, risk_of
@@ -100,12 +94,17 @@ def test_what_is_no_evidence_never_raises_a_confidence(other: Match) -> None:
     assert weigh([match(0.7, name="b"), other], NOW).confidence == weigh([match(0.7, name="b")], NOW).confidence
 
 
-def test_disagreement_is_named_and_does_not_count() -> None:
-    """The likelier hypothesis leads; the other is named with its share."""
-    verdict = weigh([match(0.8, name="a"), match(0.7, name="b"), match(0.75, name="c", kind=FailureType.DISK)], NOW)
+def test_disagreement_is_named_and_lowers_the_confidence() -> None:
+    """The likelier hypothesis leads; the other is named with its share, and the likelier it is, the less sure the
+    answer: of causes with odds 19.8 (1 − 0.8·0.2·0.3 = 0.952) and 3 the
+    leading one has the share 19.8 / 23.8."""
+    agreeing = [match(0.8, name="a"), match(0.7, name="b")]
+    verdict = weigh([*agreeing, match(0.75, name="c", kind=FailureType.DISK)], NOW)
     assert [h.failure_type for h in verdict.hypotheses] == [FailureType.DNS, FailureType.DISK]
-    assert verdict.confidence == weigh([match(0.8, name="a"), match(0.7, name="b")], NOW).confidence
-    assert "disk exhaustion" in verdict.basis
+    assert verdict.confidence == pytest.approx(0.83, abs=0.005)
+    assert weigh(agreeing, NOW).confidence == pytest.approx(0.95, abs=0.005)
+    assert weigh([*agreeing, match(0.9, name="c", kind=FailureType.DISK)], NOW).confidence < verdict.confidence
+    assert "disk exhaustion: 44% of the weight" in verdict.basis
 
 
 @given(st.floats(0, 2), st.floats(-1, 1) | st.none(), st.booleans(), st.booleans())
@@ -113,9 +112,9 @@ def test_a_probability_is_one_and_grows_with_the_evidence(
     lexical: float, best: float | None, same_type: bool, same_service: bool
 ) -> None:
     """Whatever the evidence, p lies between 0 and 1, and more evidence never lowers it."""
-    p = probability(Evidence(lexical, best, same_type, same_service))
+    p = probability(Evidence(lexical, best, same_failure_type=same_type, same_service=same_service))
     assert 0 <= p <= 1
-    assert probability(Evidence(lexical + 0.1, best, True, True)) >= p
+    assert probability(Evidence(lexical + 0.1, best, same_failure_type=True, same_service=True)) >= p
 
 
 def test_an_incident_without_a_type_takes_that_of_its_likely_matches() -> None:

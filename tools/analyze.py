@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..memory.confidence import COUNTS_FROM, FLOOR, Match, Verdict, likely_failure_type, weigh
+from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
 from ..memory.memory import Recalled
 from ..memory.ports import Prediction
+from ..memory.probability import COUNTS_FROM, Match
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, limit
 from ..prompts.playbooks import Playbook, playbook

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..memory.confidence import COUNTS_FROM
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, Status
 from ..memory.ports import Filter
+from ..memory.probability import COUNTS_FROM
 from ..memory.record import whole_record
 from ..prompts.playbooks import playbook
 from .base import Desk

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from ..memory.confidence import Match
 from ..memory.incident import Incident, Outcome, Status
+from ..memory.probability import Match
 
 MAX_SHOWN = 280
 """Characters of a text that is quoted in an answer; `incident://<id>` has it whole."""

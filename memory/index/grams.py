@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,20 @@ def runs(text: str) -> Runs:
     return np.ndarray((len(letters) - 3,), "<u4", letters, 0, (1,)).astype(np.uint32)  # one that starts at each byte
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike a query and each document are, shape (documents,) each.
+
+    `scores` is BM25 over runs, in standard deviations of what the documents of the sample score; `coverage` the share
+    of the query's runs that the document holds, `headings` the share of the heading's runs that the query holds, the
+    rare ones weighing more, both 0 to 1.
+    """
+
+    scores: npt.NDArray[np.float32]
+    coverage: npt.NDArray[np.float32]
+    headings: npt.NDArray[np.float32]
+
+
 class Grams:
     """Scores documents by the runs that they share with a query, with statistics from a sample of documents."""
 
@@ -56,19 +71,19 @@ class Grams:
         self._of = of[order]
         self._saturated = self._saturate(frequency, lengths[of] if len(lengths) else frequency)[order]
 
-    def scores(self, query: str, documents: Sequence[Texts]) -> npt.NDArray[np.float32]:
-        """BM25 over runs, in standard deviations of what the documents of the sample score; shape (documents,)."""
+    def compare(self, query: str, documents: Sequence[Texts], headings: Sequence[str]) -> Likeness:
+        """Compare a query with documents and their headings, one heading each."""
         wanted, times = np.unique(runs(query), return_counts=True)
         if not len(wanted):
-            return np.zeros(len(documents), dtype=np.float32)
-        at, known = _find(self._runs, wanted)
-        holding = np.zeros(len(wanted), dtype=np.int64)
-        holding[known] = self._holding[at[known]]
-        weights = times * np.log1p((self.documents - holding + 0.5) / (holding + 0.5)) ** _IDF_POWER
+            nothing = np.zeros(len(documents), dtype=np.float32)
+            return Likeness(nothing, nothing, nothing)
+        idf, known, at = self._idf(wanted)
+        weights = times * idf**_IDF_POWER
         weights /= weights.sum() or 1.0
         table = np.zeros(1 << 16, dtype=np.intp)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
-        found = np.zeros(len(documents), dtype=np.float32)
+        scores = np.zeros(len(documents), dtype=np.float32)
+        coverage = np.zeros(len(documents), dtype=np.float32)
         for number, texts in enumerate(documents):
             frequency, length = np.zeros(len(wanted)), 0.0
             for text, weight in texts.items():
@@ -76,8 +91,23 @@ class Grams:
                 place = table[_hash(its)]
                 frequency += weight * np.bincount(place[wanted[place] == its], minlength=len(wanted))
                 length += weight * len(its)
-            found[number] = weights @ self._saturate(frequency, length)
-        return found / np.float32(self._spread(weights[known], at[known]))
+            scores[number] = weights @ self._saturate(frequency, length)
+            coverage[number] = weights @ (frequency > 0)
+        scores /= np.float32(self._spread(weights[known], at[known]))
+        return Likeness(scores, coverage, np.array([self._held(text, wanted) for text in headings], dtype=np.float32))
+
+    def _held(self, heading: str, wanted: Runs) -> float:
+        """The share of a heading's runs that are among the wanted ones, the rare ones weighing more."""
+        its = np.unique(runs(heading))
+        idf = self._idf(its)[0]
+        return float(idf @ np.isin(its, wanted) / idf.sum()) if len(its) else 0.0
+
+    def _idf(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+        """How telling each run is, in nats; whether the sample holds it, and where."""
+        at, known = _find(self._runs, wanted)
+        holding = np.zeros(len(wanted), dtype=np.int64)
+        holding[known] = self._holding[at[known]]
+        return np.log1p((self.documents - holding + 0.5) / (holding + 0.5)), known, at
 
     def _spread(self, weights: npt.NDArray[np.float64], at: npt.NDArray[np.intp]) -> float:
         """The standard deviation of the score over the sample, for the runs at these places with these weights."""

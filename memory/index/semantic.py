@@ -66,6 +66,15 @@ class SemanticIndex:
             return scored[0]
         return np.concatenate([whole for whole, _ in scored]), np.concatenate([best for _, best in scored])
 
+    def whole(self, slot: int) -> Vectors:
+        """The vector of the slot's whole text, shape (dimensions,)."""
+        if slot < self._first and self._frozen is not None:
+            rows, starts = self._frozen.rows, self._frozen.starts
+        else:
+            rows, starts, slot = self._rows.view, self._starts.view, slot - self._first
+        vector: Vectors = rows[starts[slot]]
+        return vector
+
     def freeze(self, kept: npt.NDArray[np.bool_], rows: npt.NDArray[np.float32] | None = None) -> FrozenVectors:
         """The vectors of the kept documents (shape (slots,)). They are written into `rows`, shape
         (`rows_of(kept)`, dimensions), where that is given, as it is where it lies in a file."""

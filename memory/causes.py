@@ -1,0 +1,27 @@
+"""When two incidents had the same kind of cause."""
+
+from __future__ import annotations
+
+from .failure_types import classify
+from .incident import FailureType, Incident
+from .index.tokens import terms
+
+_OVERLAP = 0.4
+"""Root causes without a stated failure type are one cause where they share this much of the shorter one's terms."""
+
+
+def same_cause(one: Incident, other: Incident) -> bool:
+    """Whether two resolved incidents had the same kind of cause: of the same failure type, or, where a cause names none,
+    causes that say much the same."""
+    kind, other_kind = type_of_cause(one), type_of_cause(other)
+    if kind is not FailureType.OTHER and other_kind is not FailureType.OTHER:
+        return kind is other_kind
+    mine, theirs = set(terms(one.root_cause or "")), set(terms(other.root_cause or ""))
+    shorter = min(len(mine), len(theirs))
+    return shorter > 0 and len(mine & theirs) / shorter >= _OVERLAP
+
+
+def type_of_cause(incident: Incident) -> FailureType:
+    """The stated type, or the one that the cause itself speaks of. That the symptoms use the same words proves no
+    common cause."""
+    return incident.failure_type if incident.failure_type_stated else classify(None, "", incident.root_cause)

@@ -1,0 +1,38 @@
+"""How much of what a query asks for stands close together in a text, and not scattered over a long one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from .tokens import terms
+
+WINDOW = 60
+"""Terms of a passage: a paragraph or two."""
+
+_LONGEST = 20_000
+"""Characters of a text that are read."""
+
+
+def best_passage(weights: Mapping[str, float], text: str) -> float:
+    """The weight of the distinct terms in the passage of the text that holds the most, as a share of all weights:
+    0 to 1."""
+    total = sum(weights.values())
+    if total <= 0:
+        return 0.0
+    found = [(place, term) for place, term in enumerate(terms(text[:_LONGEST])) if term in weights]
+    within: Counter[str] = Counter()
+    held = best = 0.0
+    first = 0
+    for place, term in found:
+        while found[first][0] <= place - WINDOW:
+            leaving = found[first][1]
+            within[leaving] -= 1
+            if not within[leaving]:
+                held -= weights[leaving]
+            first += 1
+        if not within[term]:
+            held += weights[term]
+        within[term] += 1
+        best = max(best, held)
+    return min(1.0, best / total)
