@@ -39,17 +39,8 @@ RECORDS = {"same_failure_type": 0.8, "same_service": 0.5}
 """Log-odds that are a judgment: the sets state neither. A guess from words is no stated type and adds nothing."""
 
 FEATURES = {
-    "with_vectors": (
-        "lexical",
-        "best",
-        "letters",
-        "nearness",
-        "lead_lexical",
-        "lead_best",
-        "lead_heading",
-        "lead_passage",
-    ),
-    "words_alone": ("lexical", "letters", "nearness", "lead_lexical", "lead_heading", "lead_passage"),
+    "with_vectors": ("letters", "agreement", "lead_opening", "lead_title", "nearness"),
+    "words_alone": ("letters", "agreement", "lead_opening", "nearness"),
 }
 TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
