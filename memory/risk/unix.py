@@ -126,6 +126,8 @@ def _dd(call: Call, judge: Judge) -> Risk:
 def _copy(call: Call, judge: Judge) -> Risk:
     """cp, mv, rsync: what they write over is gone, but only devices and /dev/null are certain losses."""
     words = operands(call.args)
+    if call.program == "rsync" and (has_flag(call.args, "-n", valued="eBT") or "--dry-run" in call.args):
+        return READ
     if any(w == "/dev/null" for w in words) or any(
         a.startswith(("--delete", "--del", "--remove-source")) for a in call.args
     ):
