@@ -61,15 +61,17 @@ class Recurrence:
             told = f"First time{where}, as far as this memory goes"
             return f"{told}; seen on {_listed(self.elsewhere)} before." if self.elsewhere else f"{told}."
         recent, every = len(self.recent) + 1, len(self.earlier) + 1
-        many = "at least " if len(self.earlier) >= MOST_OCCURRENCES else ""
+        many = "at least the " if len(self.earlier) >= MOST_OCCURRENCES else ""
+        # Where only the type is the same, it is a type that comes again, not this incident.
+        what = "time" if self.by_cause else LABELS[self.failure_type]
         if recent > 1:
-            told = f"{many}{_ordinal(recent)} time in {WINDOW_DAYS} days{where}"
+            told = f"{many}{_ordinal(recent)} {what} in {WINDOW_DAYS} days{where}"
             told += f", {_ordinal(every)} in all" if every > recent else ""
         else:
-            last = self.earlier[0].created_at
-            told = f"{many}{_ordinal(every)} time{where}, the last {days_ago((self.at - last).days)}" if last else ""
+            last = self.earlier[0].created_at or self.at
+            told = f"{many}{_ordinal(every)} {what}{where}, the last {days_ago((self.at - last).days)}"
         if not self.by_cause:
-            told += f" by failure type ({LABELS[self.failure_type]}; the cause may differ)"
+            told += " (the cause may differ)"
         elif not self.service:
             told += " with this cause, on any service"
         return f"{told[0].upper()}{told[1:]}{self._last_fix}."

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ..memory.recurrence import HOLD_DAYS, days_ago, times
 from ..memory.runbook import Action
-from .shapes import instant, one_line
+from .shapes import brief, instant, one_line
+
+MOST_EXPECTED = 260
+"""Characters of what a step is expected to show; `incidents://failure-types` has a playbook's checks whole."""
 
 
 class SuggestedAction(BaseModel):
@@ -51,7 +54,7 @@ class SuggestedAction(BaseModel):
             placeholders=list(action.placeholders),
             check_first=action.check,
             look_for=action.look,
-            expect=action.expect,
+            expect=brief(action.expect, MOST_EXPECTED) if action.expect else None,
             way_back=action.undo,
         )
 

@@ -23,13 +23,16 @@ from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.playbooks import Playbook, playbook
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
-from .shapes import SimilarIncident, degraded_lines, one_line
+from .shapes import SimilarIncident, brief, degraded_lines, one_line
 
 RECALLED = 12
 """Matches that are weighed. Beyond a dozen, one more agreeing incident no longer moves the confidence."""
 
 SHOWN = 5
 """Matches that are shown."""
+
+SHOWN_UNALIKE = 3
+"""Matches that are shown where none of them counts."""
 
 FEW = 3
 """A runbook with fewer useful actions than this is topped up from the playbook."""
@@ -140,7 +143,7 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
     """The memory's own answer, in words and steps; no language model has a part in it."""
     leading = verdict.leading
     if leading is not None:
-        book = playbook(leading.failure_type)
+        book = playbook(leading.failure_type, incident.service)
         actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
             actions = _with_checks(actions, book)
@@ -148,13 +151,13 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
-        book = playbook(kind)
+        book = playbook(kind, incident.service)
         taken = limit(from_matches(_without_cause(recalled.matches), past.held))
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
-        changes = _first_with_last(book.mitigations, 4)
-        actions = [*_with_checks(taken, book, 4), *changes, *book.watch[:1]]
+        changes = _first_with_last(book.mitigations, 3)
+        actions = [*_with_checks(taken, book, 3), *changes, *book.watch[:1]]
         headline = _no_history(incident, kind, recalled.matches, book)
-        prevention = book.prevention
+        prevention = brief(book.prevention, 320)
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
@@ -166,7 +169,10 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         recurrence=past.recurrence.sentence if past.recurrence else None,
         suggested_actions=[SuggestedAction.of(guarded(action), past.now, incident.service) for action in actions],
         prevention=prevention,
-        similar_past_incidents=[SimilarIncident.of(match) for match in recalled.matches[:SHOWN]],
+        similar_past_incidents=[
+            SimilarIncident.of(match, steps=match.probability >= (FLOOR if position == 0 else COUNTS_FROM))
+            for position, match in enumerate(recalled.matches[: SHOWN if leading else SHOWN_UNALIKE])
+        ],
         engine="memory",
         degraded=list(recalled.degraded),
     )
@@ -225,7 +231,7 @@ def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...
         parts.append(f"By its words this is {LABELS[kind]}; the playbook for it follows.")
     else:
         parts.append(f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows.")
-    parts.append(book.mechanism)
+    parts.append(brief(book.mechanism, 320))
     return " ".join(parts)
 
 

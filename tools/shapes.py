@@ -30,8 +30,8 @@ class SimilarIncident(BaseModel):
     why: list[str]
 
     @classmethod
-    def of(cls, match: Match) -> SimilarIncident:
-        """The shape of a match."""
+    def of(cls, match: Match, *, steps: bool = True) -> SimilarIncident:
+        """The shape of a match; without its steps where those of an unlikely one would only take up room."""
         incident = match.incident
         resolution = incident.resolution
         guess = "(a guess, never confirmed) " if resolution and not resolution.is_evidence else ""
@@ -41,7 +41,7 @@ class SimilarIncident(BaseModel):
             probability=round(match.probability, 2),
             resolved=incident.status is Status.RESOLVED,
             root_cause=guess + one_line(incident.root_cause) if incident.root_cause else None,
-            mitigation_steps=step_lines(incident),
+            mitigation_steps=step_lines(incident) if steps else [],
             service=one_line(incident.service, 120) if incident.service else None,
             created_at=format_day(incident.created_at),
             why=list(match.why),
@@ -77,6 +77,15 @@ def one_line(text: str, most: int = MAX_SHOWN) -> str:
     """The text without line breaks, cut where it is long: quoted text must not be able to pass for our own lines."""
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def brief(text: str, most: int) -> str:
+    """The text's first sentences: as many as fit, and at least one, cut where that is longer still."""
+    flat = " ".join(text.split())
+    if len(flat) <= most:
+        return flat
+    end = max(flat.rfind(mark, 0, most - 1) for mark in (". ", "; "))
+    return f"{flat[: end + 1].rstrip(';')} …" if end > most // 3 else one_line(flat, most)
 
 
 def format_day(at: datetime | None) -> str | None:
