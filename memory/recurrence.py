@@ -128,7 +128,8 @@ def held(incidents: Iterable[Incident], occurrences: Occurrences, now: datetime)
     """For resolved incidents whether their fix held, by id; without those of which it cannot be said: not resolved by
     evidence, no service, no failure type, no time, or resolved less than `HOLD_DAYS` ago and not back yet.
 
-    `occurrences` is called once for each service and failure type among them.
+    `occurrences` is called once for each service and failure type among them; an incident that it does not give is left
+    out, too.
     """
     known: dict[tuple[str, FailureType], list[Incident]] = {}
     found: dict[str, bool] = {}
@@ -140,6 +141,8 @@ def held(incidents: Iterable[Incident], occurrences: Occurrences, now: datetime)
         key = (service.casefold(), kind)
         if key not in known:
             known[key] = occurrences(service, kind)
+        if all(one.id != incident.id for one in known[key]):
+            continue  # it is older than what was looked at, and so may be what came after it
         until = end + timedelta(days=HOLD_DAYS)
         if any(_came_back(incident, later, end, until) for later in known[key]):
             found[incident.id] = False
