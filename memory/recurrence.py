@@ -10,6 +10,7 @@ incident that nobody stored came back for nobody.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -125,37 +126,54 @@ def _before(incidents: Iterable[Incident], own: str, at: datetime) -> tuple[Inci
 
 
 def held(incidents: Iterable[Incident], occurrences: Occurrences, now: datetime) -> Mapping[str, bool]:
-    """For resolved incidents whether their fix held, by id; without those of which it cannot be said: not resolved by
-    evidence, no service, no failure type, no time, or resolved less than `HOLD_DAYS` ago and not back yet.
+    """For resolved incidents whether their fix held, by id; without those of which `returns` says nothing."""
+    return {name: back is None for name, back in returns(incidents, occurrences, now).items()}
 
-    `occurrences` is called once for each service and failure type among them; an incident that it does not give is left
-    out, too.
+
+def returns(incidents: Iterable[Incident], occurrences: Occurrences, now: datetime) -> Mapping[str, Incident | None]:
+    """For resolved incidents the one as which they came back within `HOLD_DAYS`, by id; None where the fix held.
+
+    Left out are those of which it cannot be said: not resolved by evidence, no service, no failure type, no time, or
+    resolved less than `HOLD_DAYS` ago and not back yet; and those that `occurrences` does not give, which are older than
+    what was looked at. It is called once for each service and failure type.
     """
-    known: dict[tuple[str, FailureType], list[Incident]] = {}
-    found: dict[str, bool] = {}
+    chains: dict[tuple[str, FailureType], _Chain] = {}
+    found: dict[str, Incident | None] = {}
     for incident in incidents:
         service, kind, end = incident.service, incident.failure_type, incident.resolved_at
         evidence = incident.resolution is not None and incident.resolution.is_evidence
         if service is None or kind is FailureType.OTHER or end is None or not evidence:
             continue
         key = (service.casefold(), kind)
-        if key not in known:
-            known[key] = occurrences(service, kind)
-        if all(one.id != incident.id for one in known[key]):
-            continue  # it is older than what was looked at, and so may be what came after it
+        if key not in chains:
+            chains[key] = _Chain(occurrences(service, kind))
+        if incident.id not in chains[key].ids:
+            continue
         until = end + timedelta(days=HOLD_DAYS)
-        if any(_came_back(incident, later, end, until) for later in known[key]):
-            found[incident.id] = False
-        elif until <= now:
-            found[incident.id] = True
+        back = chains[key].first(incident, end, until)
+        if back is not None or until <= now:
+            found[incident.id] = back
     return found
 
 
-def _came_back(incident: Incident, later: Incident, end: datetime, until: datetime) -> bool:
-    """Whether a later incident is the same one again. An open one has no cause yet, and so does not count."""
-    if later.id == incident.id or later.created_at is None or not end < later.created_at <= until:
-        return False
-    return later.root_cause is not None and same_cause(incident, later)
+class _Chain:
+    """Incidents of a service and failure type by when they began."""
+
+    def __init__(self, incidents: Iterable[Incident]) -> None:
+        known = [(one.created_at, one) for one in incidents if one.created_at is not None]
+        known.sort(key=lambda item: item[0])
+        self._starts = [at for at, _ in known]
+        self._incidents = [one for _, one in known]
+        self.ids = {one.id for one in self._incidents}
+
+    def first(self, incident: Incident, after: datetime, until: datetime) -> Incident | None:
+        """The first that began after the one time and not after the other, and had the incident's cause. An open one
+        has no cause yet, and so does not count."""
+        for position in range(bisect_right(self._starts, after), bisect_right(self._starts, until)):
+            later = self._incidents[position]
+            if later.id != incident.id and later.root_cause is not None and same_cause(incident, later):
+                return later
+        return None
 
 
 def days_ago(days: int) -> str:

@@ -19,9 +19,13 @@ from .probability import Match
 from .recurrence import times
 from .risk import Risk, risk_of
 from .safeguard import safeguard_of
+from .text import clean
 
 MAX_CHECKS, MAX_CHANGES, MAX_FAILED = 4, 5, 3
 """Read-only checks, changes and failed steps of a runbook: more than this, a person on call does not read."""
+
+MAX_COMMAND = 2_000
+"""Characters of a command that is shown. A longer one is a script: it is named, not cut, since half of one is dangerous."""
 
 # Where a command says on which host, namespace or database it works. Nothing else may differ in the same step: a verb,
 # an option, a number or a variable's name makes another step of it.
@@ -87,7 +91,8 @@ def from_matches(matches: Iterable[Match], held: Mapping[str, bool] | None = Non
         count = len(resolution.steps)
         mine: list[_Merged] = []
         for position, step in enumerate(resolution.steps):
-            action = Action(step.text, step.command, risk_of(step.command, step.text), ())
+            command = clean(step.command) if step.command else None  # the risk is of what a person will see
+            action = Action(step.text, command, risk_of(command, step.text), ())
             if any(_said_again(item.action, action) for item in mine):
                 continue  # a step said twice in one incident worked once
             item = next((item for item in merged if item not in mine and _same(item.action, action)), None)
@@ -170,6 +175,9 @@ def limit(actions: Sequence[Action]) -> list[Action]:
 def guarded(action: Action) -> Action:
     """The action with what keeps it from being pasted blindly: its placeholders, and where it is destructive what to see
     before it and its way back. What it says already stays."""
+    if action.command and len(action.command) > MAX_COMMAND:
+        where = f"(its command of {len(action.command):,} characters stands in incident://{action.sources[0]})"
+        action = replace(action, action=f"{action.action[:400]} {where}", command=None)
     if action.risk is not Risk.DESTRUCTIVE or action.only_failed:
         return replace(action, placeholders=placeholders(action.command))
     guard = safeguard_of(action.command, action.action)

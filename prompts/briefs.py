@@ -16,7 +16,7 @@ from ..memory.memory import IncidentMemory
 from ..memory.placeholders import placeholders
 from ..memory.ports import Filter, HistoryEntry, KeptPrediction
 from ..memory.record import format_time
-from ..memory.recurrence import HOLD_DAYS, held, recurrence_of, times
+from ..memory.recurrence import HOLD_DAYS, held, recurrence_of, returns, times
 from ..memory.risk import Risk, risk_of
 from .fence import block, short
 from .playbooks import playbook
@@ -286,7 +286,7 @@ def _offenders(chains: dict[tuple[str, FailureType], list[Incident]]) -> Iterabl
     several = [chain for chain in chains.values() if len(chain) > 1]
     for chain in sorted(several, key=lambda chain: (-_hours(chain), -len(chain)))[:10]:
         ids = ", ".join(one.id for one in chain[:8]) + (" …" if len(chain) > 8 else "")
-        yield f"{short(chain[0].service, 60)}: {LABELS[chain[0].failure_type]} {times(len(chain))}, {_cost(chain)} ({ids})"
+        yield f"- {short(chain[0].service, 60)}: {LABELS[chain[0].failure_type]} {times(len(chain))}, {_cost(chain)} ({ids})"
         if prevention := next((p for one in chain[1:] if (p := _prevention(one))), None):
             yield f"  prevention named before it came again: {short(prevention, 240)}"
 
@@ -294,20 +294,16 @@ def _offenders(chains: dict[tuple[str, FailureType], list[Incident]]) -> Iterabl
 def _not_held(chains: dict[tuple[str, FailureType], list[Incident]], now: datetime) -> Iterable[str]:
     told: list[tuple[timedelta, str]] = []
     for chain in chains.values():
-        broken = (
-            [one for one in chain if held([one], lambda *_, chain=chain: chain, now).get(one.id) is False]
-            if len(chain) > 1
-            else []
-        )
-        for one in broken:
-            back = _after(one, chain)
-            if not back or back[0].created_at is None or one.resolved_at is None:
+        back = returns(chain, lambda *_, chain=chain: chain, now)
+        for one in chain:
+            again = back.get(one.id)
+            if again is None or again.created_at is None or one.resolved_at is None:
                 continue
-            gap = back[0].created_at - one.resolved_at
-            fix = next((s for s in one.resolution.steps if _is_fix(s)), None) if one.resolution else None
-            done = f"{short(fix.text, 160)}" if fix else "the step is not recorded"
-            told.append((gap, f"{one.id} on {short(one.service, 60)}: {done}; held {_span(gap)}, back as {back[0].id}"))
-    return [text for _, text in sorted(told, key=lambda one: one[0])[:15]]
+            gap = again.created_at - one.resolved_at
+            fix = next((step for step in one.resolution.steps if _is_fix(step)), None) if one.resolution else None
+            done = short(fix.text, 160) if fix else "the step is not recorded"
+            told.append((gap, f"- {one.id} on {short(one.service, 60)}: {done}; held {_span(gap)}, back as {again.id}"))
+    return [text for _, text in sorted(told, key=lambda item: item[0])[:15]]
 
 
 def _is_fix(step: Step) -> bool:
@@ -331,7 +327,7 @@ def _failed(incidents: Iterable[Incident]) -> Iterable[str]:
             if step.outcome is Outcome.FAILED:
                 failed[short(step.text.split(": ", 1)[0], 120).casefold()].append(one.id)
     for text, ids in sorted(failed.items(), key=lambda item: -len(item[1]))[:12]:
-        yield f"{text}: failed {times(len(ids))} ({', '.join(ids[:5])})"
+        yield f"- {text}: failed {times(len(ids))} ({', '.join(ids[:5])})"
 
 
 def _hours(incidents: Iterable[Incident]) -> float:

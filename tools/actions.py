@@ -61,13 +61,13 @@ class SuggestedAction(BaseModel):
     def as_text(self, number: int) -> str:
         """The action as a numbered step: what to see and to fill in stands in front of the command."""
         lines = [f"{number}. [{self.risk}] {self.action}"]
-        if self.check_first:
-            shown = "\n     ".join(self.check_first.splitlines())
-            lines.append(f"   first check: $ {shown}\n   {self.look_for or ''}")
-        elif self.look_for:
-            lines.append(f"   first: {self.look_for}")
         if self.placeholders:
             lines.append(f"   fill in first: {', '.join(self.placeholders)}")
+        if self.look_for:
+            lines.append(f"   check first: {self.look_for}")
+        if self.check_first:
+            lines += [f"   $ {line}" for line in self.check_first.splitlines()]
+            lines += ["   then:"] if self.command else []
         if self.run_on and self.command:
             lines.append(f"   as run on {', '.join(self.run_on)}: adapt names, hosts and namespaces")
         if self.command:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..memory.incident import Incident, Outcome, Status
 from ..memory.probability import Match
+from ..memory.text import clean
 
 MAX_SHOWN = 280
 """Characters of a text that is quoted in an answer; `incident://<id>` has it whole."""
@@ -75,7 +76,7 @@ def step_lines(incident: Incident, most: int = 5) -> list[str]:
 
 def one_line(text: str, most: int = MAX_SHOWN) -> str:
     """The text without line breaks, cut where it is long: quoted text must not be able to pass for our own lines."""
-    flat = " ".join(text.split())
+    flat = " ".join(clean(text).split())
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
 
 

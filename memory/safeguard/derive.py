@@ -76,7 +76,7 @@ def derive(text: str, depth: int = 0) -> Safeguard | None:
 def _placed(check: str, parts: list[Part], index: int) -> str | None:
     """The check where the step runs: behind the same `cd`, with the same variables; None where only a function's or a
     script's arguments could tell."""
-    if re.search(r"\$\{?[\d@*]", check):
+    if re.search(r"\$\{?[\d@*]", re.sub(r"'[^']*'", "", check)):  # in single quotes they are awk's
         return None
     for part in reversed(parts[:index]):
         if part.words[:1] == ("cd",) and len(part.words) == 2 and part.operator not in ("|",):
