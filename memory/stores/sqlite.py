@@ -161,12 +161,11 @@ class SqliteStore(PredictionTable):
         )
 
     def occurrences(self, service: str, failure_type: FailureType, limit: int) -> list[Incident]:
-        # The index begins with the status: naming both of its values lets it be used.
         rows = self._database.all(
-            "SELECT record FROM incident WHERE status IN ('open', 'resolved') AND failure_type = ? AND service = ?"
-            " AND created_at <> '' ORDER BY created_at DESC, seq DESC LIMIT ?",
-            failure_type.value,
+            "SELECT record FROM incident INDEXED BY incident_recurrence WHERE service = ? AND failure_type = ?"
+            " AND created_at > '' ORDER BY created_at DESC, seq DESC LIMIT ?",
             service,
+            failure_type.value,
             limit,
         )
         return [loads(row[0]) for row in rows]
