@@ -25,7 +25,7 @@ LABELS: Mapping[FailureType, str] = {
     FailureType.CERTIFICATE: "expired certificate",
     FailureType.THIRD_PARTY: "third-party outage",
     FailureType.LATENCY: "latency / timeout",
-    FailureType.NETWORK: "network",
+    FailureType.NETWORK: "network failure",
     FailureType.OTHER: "other",
 }
 

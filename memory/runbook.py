@@ -181,6 +181,8 @@ def guarded(action: Action) -> Action:
     if action.risk is not Risk.DESTRUCTIVE or action.only_failed:
         return replace(action, placeholders=placeholders(action.command))
     guard = safeguard_of(action.command, action.action)
+    if guard.check is None and action.undo:  # a playbook says in its own words what has to be seen first
+        return replace(action, placeholders=placeholders(action.command))
     # The placeholders of the check are the command's own, but for those of a node or a name that it could not see.
     needed = dict.fromkeys((*placeholders(action.command), *placeholders(action.check or guard.check)))
     return replace(

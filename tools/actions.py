@@ -11,7 +11,7 @@ from ..memory.recurrence import HOLD_DAYS, days_ago, times
 from ..memory.runbook import Action
 from .shapes import brief, instant, one_line
 
-MOST_EXPECTED = 260
+MOST_EXPECTED = 220
 """Characters of what a step is expected to show; `incidents://failure-types` has a playbook's checks whole."""
 
 

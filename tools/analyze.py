@@ -153,9 +153,10 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         kind = likely_failure_type(incident.failure_type, recalled.matches)
         book = playbook(kind, incident.service)
         taken = limit(from_matches(_without_cause(recalled.matches), past.held))
+        taken += _checks_of_kin(incident, kind, recalled.matches, taken)
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
-        actions = [*_with_checks(taken, book, 3), *changes, *book.watch[:1]]
+        actions = [*_with_checks(taken, book, 3 if not taken else 2), *changes, *book.watch[:1]]
         headline = _no_history(incident, kind, recalled.matches, book)
         prevention = brief(book.prevention, 320)
     return Analysis(
@@ -170,7 +171,14 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         suggested_actions=[SuggestedAction.of(guarded(action), past.now, incident.service) for action in actions],
         prevention=prevention,
         similar_past_incidents=[
-            SimilarIncident.of(match, steps=match.probability >= (FLOOR if position == 0 else COUNTS_FROM))
+            SimilarIncident.of(
+                match,
+                steps=5
+                if match.probability >= COUNTS_FROM
+                else 3
+                if match.probability >= FLOOR and not position
+                else 0,
+            )
             for position, match in enumerate(recalled.matches[: SHOWN if leading else SHOWN_UNALIKE])
         ],
         engine="memory",
@@ -200,6 +208,26 @@ def _without_cause(matches: tuple[Match, ...]) -> list[Match]:
         and match.incident.resolution is not None
         and match.incident.root_cause is None
     ]
+
+
+def _checks_of_kin(
+    incident: Incident, kind: FailureType, matches: Sequence[Match], taken: Sequence[Action], most: int = 2
+) -> list[Action]:
+    """Read-only commands from incidents of the same service and failure type that are too unlike to count. To look does
+    no harm where they mislead, and they name this service's hosts where a playbook has placeholders."""
+    service = (incident.service or "").casefold()
+    kin = [
+        match
+        for match in matches
+        if service
+        and kind is not FailureType.OTHER
+        and match.probability >= FLOOR
+        and (match.incident.service or "").casefold() == service
+        and match.incident.failure_type is kind
+    ]
+    known = {action.command for action in taken}
+    checks = [a for a in from_matches(kin) if a.risk is Risk.READ_ONLY and a.command and not a.only_failed]
+    return [action for action in checks if action.command not in known][:most]
 
 
 def _headline(verdict: Verdict) -> str:

@@ -31,8 +31,8 @@ class SimilarIncident(BaseModel):
     why: list[str]
 
     @classmethod
-    def of(cls, match: Match, *, steps: bool = True) -> SimilarIncident:
-        """The shape of a match; without its steps where those of an unlikely one would only take up room."""
+    def of(cls, match: Match, *, steps: int = 5) -> SimilarIncident:
+        """The shape of a match with so many of its steps: those of an unlikely one would only take up room."""
         incident = match.incident
         resolution = incident.resolution
         guess = "(a guess, never confirmed) " if resolution and not resolution.is_evidence else ""
@@ -42,7 +42,7 @@ class SimilarIncident(BaseModel):
             probability=round(match.probability, 2),
             resolved=incident.status is Status.RESOLVED,
             root_cause=guess + one_line(incident.root_cause) if incident.root_cause else None,
-            mitigation_steps=step_lines(incident) if steps else [],
+            mitigation_steps=step_lines(incident, steps),
             service=one_line(incident.service, 120) if incident.service else None,
             created_at=format_day(incident.created_at),
             why=list(match.why),

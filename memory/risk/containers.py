@@ -193,6 +193,12 @@ PROGRAMS: dict[str, Rule] = {
         destructive="*/delete purge-osd",
         values="-n --namespace --storage-client",
     ),
+    "cmctl": Verbs(
+        read="status status/* check check/* version inspect inspect/*",
+        reversible="renew approve deny create create/* convert upgrade",
+        destructive="x/uninstall uninstall",
+        values="-n --namespace",
+    ),
     "stern": Verbs(read="*"),
     "flux": Verbs(
         read="get get/* logs check events stats tree tree/* diff diff/* export export/*",

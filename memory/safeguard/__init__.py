@@ -17,7 +17,7 @@ _MAX_LENGTH = 4_000
 
 _UNREAD = Safeguard(
     None,
-    "Read what it names and say aloud what would be gone, and where else it is used",
+    "This command is not one that can be read here: see what it would hit (its dry run, its list, its source)",
     f"{NO_WAY_BACK} that is known: take a copy or a snapshot of it first.",
 )
 _NO_COMMAND = Safeguard(

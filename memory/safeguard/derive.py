@@ -42,6 +42,7 @@ _QUOTED = frozenset(
         "timeout",
     }
 )
+_SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ssh"})
 _XARGS_VALUED = frozenset({"-n", "-P", "-I", "-L", "-d", "-s", "-a", "-j", "-E"})
 _HERE = re.compile(
     r"^(?P<head>[^\n]*?)<<-?\s*(?P<q>['\"]?)(?P<end>\w+)(?P=q)[ \t]*\n(?P<body>.*?)\n\s*(?P=end)\s*$", re.DOTALL
@@ -96,6 +97,9 @@ def _fed(text: str, depth: int) -> Safeguard | None:
         found = form.match(text)
         if found is None or risk_of(found["body"]) is not Risk.DESTRUCTIVE:
             continue
+        reader = (found["tail"] if form is _PRINTED else found["head"]).split()
+        if not (_SHELLS | CLIENTS) & {word.rsplit("/", 1)[-1] for word in reader}:
+            return None  # what the words mean to another program is not known here
         guard = of_sql(found["body"]) if looks_like_sql(found["body"]) else derive(found["body"], depth + 1)
         if guard is None or guard.check is None:
             return guard

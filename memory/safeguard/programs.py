@@ -248,6 +248,16 @@ def _rsync(words: list[str]) -> Safeguard | None:
                      f"{NO_WAY_BACK}: add --backup --backup-dir=… to keep what it removes.")  # fmt: skip
 
 
+def _conntrack(words: list[str]) -> Safeguard | None:
+    entries = "-D" in words or "--delete" in words
+    listed = " ".join("-L" if word in ("-D", "--delete") else word for word in words)
+    return Safeguard(
+        listed if entries else "conntrack -C",
+        "These connections are forgotten: those that are translated break",
+        f"{NO_WAY_BACK}: clients have to connect anew.",
+    )
+
+
 def _packages(words: list[str]) -> Safeguard | None:
     return Safeguard(
         f"apt-cache rdepends --installed {' '.join(_plain(words)[1:])}" if bare(words[0]).startswith("apt") else None,
@@ -269,8 +279,7 @@ PROGRAMS: dict[str, Handler] = {
     **dict.fromkeys(["iptables", "ip6tables"], _iptables),
     "nft": _fixed("nft list ruleset", "Whose rules are they, and does one keep you connected",
                   "Save them first (nft list ruleset > /root/rules.before), then nft -f /root/rules.before."),
-    "conntrack": _fixed("conntrack -C", "All tracked connections are forgotten: NATed ones break",
-                        f"{NO_WAY_BACK}: clients connect anew."),
+    "conntrack": _conntrack,
     "ip": _fixed("ip addr show && ip route show", "Does your own session go through it: have the console at hand",
                  "Add it again from the noted output."),
     "git": _git,
