@@ -8,8 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..memory.recurrence import HOLD_DAYS, days_ago, times
+from ..memory.risk import Risk
 from ..memory.runbook import Action
 from .shapes import brief, instant, one_line
+
+OLD_DAYS = 180
+"""Days after which a change is not proposed without the question whether what it names is still there."""
 
 MOST_EXPECTED = 220
 """Characters of what a step is expected to show; `incidents://failure-types` has a playbook's checks whole."""
@@ -88,7 +92,12 @@ def record_of(action: Action, now: datetime) -> str:
         return "taken before, outcome not recorded" if past else "from the playbook, untried here"
     if action.only_failed:
         return f"failed {times(action.failed)}, never worked"
-    last = f", last {days_ago((now - action.last_worked_at).days)}" if action.last_worked_at else ""
+    last = ""
+    if action.last_worked_at is not None:
+        days = (now - action.last_worked_at).days
+        last = f", last {days_ago(days)}"
+        if days > OLD_DAYS and action.command and action.risk is not Risk.READ_ONLY:
+            last += " (old: do its names and versions still hold?)"
     then = [f"held {times(action.held)}"] if action.held else []
     then += [f"the trouble came back {times(action.came_back)} within {HOLD_DAYS} days"] if action.came_back else []
     return f"worked {action.worked} of {tried}{last}" + (f"; {', '.join(then)}" if then else "")
