@@ -27,6 +27,11 @@ CHECKS = [
     ('psql -h pg-1 -c "DELETE FROM t WHERE a = \'x\'"', 'psql -h pg-1 -c "SELECT count(*) FROM t WHERE a = \'x\'"'),
     ("mysql app -e 'DROP TABLE old'", "mysql app -e 'SELECT count(*) FROM old'"),
     ("psql <<EOF\nDELETE FROM t;\nEOF", "psql <<'EOF'\nSELECT count(*) FROM t\nEOF"),
+    ('DROP INDEX public."idx_a"', "SELECT indexdef FROM pg_indexes WHERE indexname = 'idx_a'"),
+    ("mysql app -e 'DROP INDEX i ON orders'", "mysql app -e 'SHOW INDEX FROM orders'"),
+    ("$ rm /data/x", "ls -la /data/x && du -sh /data/x"),
+    ("kubectl patch pvc d -n db -p '{\"metadata\":{\"finalizers\":null}}'", "kubectl get pvc d -n db -o yaml"),
+    ("conntrack -D -p udp --dport 8125", "conntrack -L -p udp --dport 8125"),
     ("echo 'TRUNCATE t' | psql -h pg-1", "echo 'SELECT count(*) FROM t' | psql -h pg-1"),
     ("mongosh app --eval 'db.s.deleteMany({a: 1})'", "mongosh app --eval 'db.s.countDocuments({a: 1})'"),
     ("rm -rf /var/tmp/x", "ls -la /var/tmp/x && du -sh /var/tmp/x"),
@@ -102,6 +107,12 @@ def test_a_check_that_would_look_elsewhere_than_the_step_is_not_given(command: s
     guard = safeguard_of(command)
     assert guard.check is None
     assert guard.look
+
+
+def test_words_that_another_program_reads_are_not_taken_for_commands() -> None:
+    """HAProxy's `shutdown sessions` shuts no host down."""
+    guard = safeguard_of("echo 'shutdown sessions server be/s1' | socat stdio /run/haproxy.sock")
+    assert "console" not in guard.look
 
 
 def test_no_secret_is_printed_by_a_check() -> None:

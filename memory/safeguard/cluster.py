@@ -11,7 +11,7 @@ from .split import bare
 Handler = Callable[[list[str]], Safeguard | None]
 
 _KUBE_VALUES = frozenset(
-    "-n --namespace --context --cluster --kubeconfig -l --selector -f --filename --field-selector".split()
+    "-n --namespace --context --cluster --kubeconfig -l --selector -f --filename --field-selector -p --patch --type -o --output -c".split()
 )
 _ONLY_DELETE = re.compile(r"--(?:force|grace-period|wait|now|cascade|timeout|dry-run)\b.*")
 _KEPT = frozenset({"pvc", "pv", "persistentvolumeclaim", "persistentvolumeclaims", "persistentvolume", "namespace", "ns",

@@ -55,6 +55,7 @@ def derive(text: str, depth: int = 0) -> Safeguard | None:
     """The safeguard of a script, or None where its kind of command is not known."""
     if depth > _DEPTH:
         return None
+    text = re.sub(r"^\s*[$#%]\s+(?=\S)", "", text)  # a prompt
     if looks_like_sql(text):
         return of_sql(text)
     fed = _fed(text, depth)

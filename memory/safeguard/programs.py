@@ -259,8 +259,9 @@ def _conntrack(words: list[str]) -> Safeguard | None:
 
 
 def _packages(words: list[str]) -> Safeguard | None:
+    names = " ".join(_plain(words)[1:])
     return Safeguard(
-        f"apt-cache rdepends --installed {' '.join(_plain(words)[1:])}" if bare(words[0]).startswith("apt") else None,
+        f"apt-cache rdepends --installed {names}" if names and bare(words[0]).startswith("apt") else None,
         "What depends on it and goes, too", "Install the same version again; purge also removes its configuration.",
     )  # fmt: skip
 
@@ -283,7 +284,7 @@ PROGRAMS: dict[str, Handler] = {
     "ip": _fixed("ip addr show && ip route show", "Does your own session go through it: have the console at hand",
                  "Add it again from the noted output."),
     "git": _git,
-    **dict.fromkeys(["terraform", "tofu", "terragrunt"], _terraform),
+    **dict.fromkeys(["terraform", "tofu", "terragrunt", "tf"], _terraform),
     "curl": _curl,
     **dict.fromkeys([name + end for name in ("kafka-topics", "kafka-consumer-groups") for end in ("", ".sh")], _kafka),
     **dict.fromkeys(["rabbitmqctl", "rabbitmqadmin"], _rabbit),

@@ -46,6 +46,11 @@ _RULES: tuple[tuple[re.Pattern[str], str | None, str, str], ...] = tuple(
             f"{NO_WAY_BACK}: only a backup brings the rows back. Take a dump of the table first.",
         ),
         (
+            rf"DROP\s+INDEX\s+(?:IF\s+EXISTS\s+)?{_NAME}\s+ON\s+(?P<t>{_NAME})",
+            "SHOW INDEX FROM {t}", "Keep the definition, and see whether a query uses it",
+            "Create it again from the definition; on a large table that takes hours.",
+        ),
+        (
             rf"DROP\s+INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+EXISTS\s+)?(?P<t>{_NAME})",
             "SELECT indexdef FROM pg_indexes WHERE indexname = '{t}'",
             "Keep the definition, and see in pg_stat_user_indexes whether it is used",
@@ -65,7 +70,7 @@ _RULES: tuple[tuple[re.Pattern[str], str | None, str, str], ...] = tuple(
             r"SELECT\b.*?\bpg_(?:terminate|cancel)_backend\s*\(\s*(?:\w+\.)?pid\s*\).*?\bFROM\s+pg_stat_activity\s+(?:AS\s+)?"
             rf"(?:\w+\s+)?WHERE\s+(?P<w>.+?){_END}",
             "SELECT pid, usename, state, now() - xact_start AS in_transaction, left(query, 80) FROM pg_stat_activity WHERE {w}",
-            "These sessions are ended: none of them should be replication, a migration or a backup",
+            "These sessions (with cancel: their statements) are ended: none of them should be replication, a migration or a backup",
             f"{NO_WAY_BACK} for what they had not committed: it is rolled back. Clients reconnect by themselves if they can.",
         ),
         (
@@ -117,6 +122,8 @@ def of_sql(text: str) -> Safeguard | None:
         for pattern, check, look, back in _RULES:
             if found := pattern.match(statement.strip()):
                 groups = {name: value.strip() for name, value in found.groupdict().items() if value}
+                if check and "indexname" in check:  # there it is a text: without quotes and schema
+                    groups["t"] = groups["t"].replace('"', "").rpartition(".")[2]
                 return Safeguard(check.format(**groups) if check else None, look, back)
     return None
 
