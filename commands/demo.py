@@ -193,11 +193,12 @@ def _action(number: int, action: Mapping[str, Any]) -> Group:
     if action.get("look_for"):
         parts.append(Padding(Text(f"check first: {action['look_for']}", style="yellow"), (0, 0, 0, 4)))
     if action.get("check_first"):
-        parts.append(Padding(Text(f"$ {action['check_first']}", style="bold"), (0, 0, 0, 6)))
+        parts.append(Padding(Text(f"$ {action['check_first']}", style="green"), (0, 0, 0, 6)))
+        parts.append(Padding(Text("then:", style="yellow"), (0, 0, 0, 4)))
     if action.get("command"):
         parts.append(Padding(Text(f"$ {action['command']}", style="bold"), (0, 0, 0, 6)))
     if action.get("look_for") and action.get("way_back"):
-        parts.append(Padding(Text(f"way back: {action['way_back']}", style="yellow"), (0, 0, 0, 4)))
+        parts.append(Padding(Text(action["way_back"], style="yellow"), (0, 0, 0, 4)))
     shape = SuggestedAction.model_validate(action)
     parts.append(Padding(Text(f"{shape.record} — {', '.join(shape.sources)}", style="dim"), (0, 0, 0, 4)))
     return Group(*parts)

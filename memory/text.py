@@ -13,8 +13,6 @@ _INVISIBLE = re.compile(
 )
 """Characters of no width, direction marks, fillers, variation selectors and tags: text can be hidden in them."""
 
-_LINE_ENDS = re.compile(r"\r\n|[\r\u2028\u2029\x85\x0b\x0c]")
-
 CHUNK = 900
 """Characters of a chunk. About 256 tokens, which is what all-MiniLM-L6-v2 reads of a text before it stops."""
 
@@ -25,7 +23,7 @@ MAX_CHUNKS = 16
 def clean(text: str) -> str:
     """The text without what no database, terminal or model should be given: control characters (tab and newline
     stay), lone surrogates, invisible and direction-changing characters. Line ends become newlines."""
-    text = _LINE_ENDS.sub("\n", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _INVISIBLE.sub("", _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)).strip()
 
 

@@ -16,7 +16,7 @@ def fenced(data: str) -> str:
     """The data between two lines that hold a random mark. Control and invisible characters are gone from it, and what is
     over `MAX_DATA` is cut off, which is said behind the fence's end."""
     mark = secrets.token_hex(6)  # so that no text can end its own fence
-    text = clean(data)
+    text = clean(data).replace("\u2028", " ").replace("\u2029", " ")
     cut = len(text) > MAX_DATA
     text = text[:MAX_DATA].rstrip() + "\n[cut here]" if cut else text
     return f"{_WORDS}\n<memory-data-{mark}>\n{text}\n</memory-data-{mark}>"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ..memory.recurrence import HOLD_DAYS, days_ago, times
 from ..memory.risk import Risk
 from ..memory.runbook import Action
+from ..memory.safeguard import NO_WAY_BACK
 from .shapes import brief, instant, one_line
 
 OLD_DAYS = 180
@@ -65,6 +66,8 @@ class SuggestedAction(BaseModel):
     def as_text(self, number: int) -> str:
         """The action as a numbered step: what to see and to fill in stands in front of the command."""
         lines = [f"{number}. [{self.risk}] {self.action}"]
+        if self.run_on and self.command:
+            lines.append(f"   as run on {', '.join(self.run_on)}: adapt names, hosts and namespaces")
         if self.placeholders:
             lines.append(f"   fill in first: {', '.join(self.placeholders)}")
         if self.look_for:
@@ -72,14 +75,13 @@ class SuggestedAction(BaseModel):
         if self.check_first:
             lines += [f"   $ {line}" for line in self.check_first.splitlines()]
             lines += ["   then:"] if self.command else []
-        if self.run_on and self.command:
-            lines.append(f"   as run on {', '.join(self.run_on)}: adapt names, hosts and namespaces")
         if self.command:
             lines += [f"   $ {line}" for line in self.command.splitlines()]
         if self.expect:
             lines.append(f"   expect: {self.expect}")
         if self.way_back:
-            lines.append(f"   way back: {self.way_back}")
+            none = self.way_back.startswith(NO_WAY_BACK)
+            lines.append(f"   {self.way_back}" if none else f"   way back: {self.way_back}")
         lines.append(f"   {self.record} — {', '.join(self.sources)}")
         return "\n".join(lines)
 
