@@ -113,7 +113,10 @@ def recurrence_of(
                 {one.id: one for one in occurrences(service, kind) if one.root_cause and same_cause(agreeing[0], one)}
             )
         earlier = _before(known.values(), incident.id, at)
-        elsewhere = dict.fromkeys(one.service for one in agreeing if one.service) if service and not earlier else {}
+        others = [one.service for one in agreeing if one.service and one.id != incident.id]
+        elsewhere = dict.fromkeys(one for one in others if service and not earlier and not _same_service(one, service))
+        if not earlier and not elsewhere and kind is FailureType.OTHER:
+            return None  # nothing was looked up, and so nothing can be called the first time
         return Recurrence(at, service, kind, earlier, True, tuple(elsewhere))
     if service is None or kind is FailureType.OTHER:
         return None

@@ -121,6 +121,14 @@ def test_without_a_service_or_a_type_nothing_is_claimed() -> None:
     assert "with this cause, on any service" in (sentence(still_open("now", service=None), told("a", 3)) or "")
 
 
+def test_an_incident_is_no_case_before_itself() -> None:
+    """Asked about a resolved one, as a postmortem does: it is neither counted nor named as seen elsewhere."""
+    own = told("own", 5)
+    assert sentence(own, agreeing=(own,)) == "First time on checkout, as far as this memory goes."
+    odd = told("odd", 5, kind=FailureType.OTHER)
+    assert sentence(odd, agreeing=(odd,)) is None
+
+
 def test_what_came_later_is_not_before_it() -> None:
     """An incident that is analysed again counts those before it, not itself and not those after."""
     first = still_open("now", 10)
