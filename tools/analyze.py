@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
-from ..memory.memory import Recalled
+from ..memory.memory import IncidentMemory, Recalled
 from ..memory.ports import Prediction
 from ..memory.probability import COUNTS_FROM, Match
+from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
-from ..memory.runbook import Action, from_matches, limit
+from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.playbooks import Playbook, playbook
+from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
-from .shapes import SimilarIncident, degraded_lines, instant, one_line
+from .shapes import SimilarIncident, brief, degraded_lines, one_line
 
 RECALLED = 12
 """Matches that are weighed. Beyond a dozen, one more agreeing incident no longer moves the confidence."""
 
 SHOWN = 5
 """Matches that are shown."""
+
+SHOWN_UNALIKE = 3
+"""Matches that are shown where none of them counts."""
 
 FEW = 3
 """A runbook with fewer useful actions than this is topped up from the playbook."""
@@ -41,57 +47,6 @@ class AnalyzeIncident(Arguments):
     severity: Annotated[ShortText | None, Field(description="E.g. SEV1, P2, critical.")] = None
 
 
-class SuggestedAction(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    action: str
-    command: str | None = None
-    risk: Literal["read-only", "reversible", "destructive"]
-    sources: list[str]
-    worked: int = 0
-    failed: int = 0
-    last_worked_at: str | None = None
-
-    @classmethod
-    def of(cls, action: Action) -> SuggestedAction:
-        """The shape of a runbook's action; what to expect and how to undo it become part of the sentence."""
-        text = one_line(action.action, 600)
-        told = f"`{one_line(action.command, 600)}`" if action.command else None
-        if told and text.endswith(told):  # it stands on a line of its own
-            text = text.removesuffix(told).rstrip(" :") or text
-        if action.expect:
-            text += f" Expect: {action.expect}"
-        if action.undo:
-            text += f" Undo: {action.undo}"
-        return cls(
-            action=text,
-            command=action.command,
-            risk=action.risk.value,
-            sources=list(action.sources),
-            worked=action.worked,
-            failed=action.failed,
-            last_worked_at=instant(action.last_worked_at),
-        )
-
-    def as_text(self, number: int) -> str:
-        """The action as a numbered step."""
-        lines = [f"{number}. [{self.risk}] {self.action}"]
-        if self.command:
-            lines += [f"   $ {line}" for line in self.command.splitlines()]
-        lines.append(f"   {self.record} — {', '.join(self.sources)}")
-        return "\n".join(lines)
-
-    @property
-    def record(self) -> str:
-        """How the action did so far, in words."""
-        tried = self.worked + self.failed
-        if not tried:
-            past = [source for source in self.sources if not source.startswith("playbook:")]
-            return "taken before, outcome not recorded" if past else "from the playbook, untried here"
-        last = f", last on {self.last_worked_at[:10]}" if self.last_worked_at else ""
-        return f"worked {self.worked} of {tried}{last}"
-
-
 class Analysis(Answer):
     incident_id: str
     status: Literal["open", "resolved"]
@@ -100,6 +55,7 @@ class Analysis(Answer):
     root_cause: str | None = None
     confidence: Annotated[float, Field(ge=0, le=1)]
     confidence_basis: str
+    recurrence: str | None = None
     suggested_actions: list[SuggestedAction]
     prevention: str | None = None
     similar_past_incidents: list[SimilarIncident]
@@ -110,7 +66,8 @@ class Analysis(Answer):
         repeat = (
             f"\nIt repeats the open incident {self.duplicate_of}; nothing new was stored." if self.duplicate_of else ""
         )
-        parts = [f"{self.ai_analysis}\nWhy {self.confidence:.0%}: {self.confidence_basis}{repeat}"]
+        before = f"\nRecurrence: {self.recurrence}" if self.recurrence else ""
+        parts = [f"{self.ai_analysis}\nWhy {self.confidence:.0%}: {self.confidence_basis}{before}{repeat}"]
         if self.suggested_actions:
             steps = (action.as_text(number) for number, action in enumerate(self.suggested_actions, 1))
             parts.append("Runbook\n" + "\n".join(steps))
@@ -147,32 +104,61 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
     now = utcnow()
     own = weigh(recalled.matches, now)
     verdict = (await anyio.to_thread.run_sync(memory.learning.recalibration)).recalibrate(own)
-    analysis = compose(incident, repeated, recalled, verdict)
+    past = await anyio.to_thread.run_sync(partial(look_back, memory, incident, recalled, verdict, now))
+    analysis = compose(incident, repeated, recalled, verdict, past)
     prediction = _prediction(incident, recalled, verdict, own.confidence, now)
     await anyio.to_thread.run_sync(memory.learning.remember, prediction)
     await progress(3, 3, "answered")
     return analysis
 
 
-def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Verdict) -> Analysis:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the memory says beyond the matches: when this happened before, which fixes held, and the time of asking."""
+
+    recurrence: Recurrence | None
+    held: Mapping[str, bool]
+    now: datetime
+
+
+def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, verdict: Verdict, now: datetime) -> Past:
+    """Read from the store when this happened before and whether the fixes of the matches held."""
+    leading = verdict.leading
+    agreeing = [match.incident for match in leading.matches] if leading else []
+    known: dict[tuple[str, FailureType], list[Incident]] = {}
+
+    def occurrences(service: str, kind: FailureType) -> list[Incident]:
+        key = (service.casefold(), kind)
+        if key not in known:
+            known[key] = memory.occurrences(service, kind)
+        return known[key]
+
+    kind = leading.failure_type if leading else likely_failure_type(incident.failure_type, recalled.matches)
+    again = recurrence_of(incident, agreeing, kind, occurrences, now)
+    shown = agreeing or [match.incident for match in recalled.matches if match.counts]
+    return Past(again, held(shown, occurrences, now), now)
+
+
+def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
     """The memory's own answer, in words and steps; no language model has a part in it."""
     leading = verdict.leading
     if leading is not None:
-        book = playbook(leading.failure_type)
-        actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)]))
+        book = playbook(leading.failure_type, incident.service)
+        actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
             actions = _with_checks(actions, book)
         headline = _headline(verdict)
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
-        book = playbook(kind)
-        taken = limit(from_matches(_without_cause(recalled.matches)))
+        book = playbook(kind, incident.service)
+        taken = limit(from_matches(_without_cause(recalled.matches), past.held))
+        taken += _checks_of_kin(incident, kind, recalled.matches, taken)
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
-        changes = _first_with_last(book.mitigations, 4)
-        actions = [*_with_checks(taken, book, 4), *changes, *book.watch[:1]]
+        changes = _first_with_last(book.mitigations, 3)
+        actions = [*_with_checks(taken, book, 3 if not taken else 2), *changes, *book.watch[:1]]
         headline = _no_history(incident, kind, recalled.matches, book)
-        prevention = book.prevention
+        prevention = brief(book.prevention, 320)
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
@@ -181,9 +167,20 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         root_cause=None if leading is None else one_line(leading.summary, 1000),
         confidence=verdict.confidence,
         confidence_basis=verdict.basis,
-        suggested_actions=[SuggestedAction.of(action) for action in actions],
+        recurrence=past.recurrence.sentence if past.recurrence else None,
+        suggested_actions=[SuggestedAction.of(guarded(action), past.now, incident.service) for action in actions],
         prevention=prevention,
-        similar_past_incidents=[SimilarIncident.of(match) for match in recalled.matches[:SHOWN]],
+        similar_past_incidents=[
+            SimilarIncident.of(
+                match,
+                steps=5
+                if match.probability >= COUNTS_FROM
+                else 3
+                if match.probability >= FLOOR and not position
+                else 0,
+            )
+            for position, match in enumerate(recalled.matches[: SHOWN if leading else SHOWN_UNALIKE])
+        ],
         engine="memory",
         degraded=list(recalled.degraded),
     )
@@ -211,6 +208,26 @@ def _without_cause(matches: tuple[Match, ...]) -> list[Match]:
         and match.incident.resolution is not None
         and match.incident.root_cause is None
     ]
+
+
+def _checks_of_kin(
+    incident: Incident, kind: FailureType, matches: Sequence[Match], taken: Sequence[Action], most: int = 2
+) -> list[Action]:
+    """Read-only commands from incidents of the same service and failure type that are too unlike to count. To look does
+    no harm where they mislead, and they name this service's hosts where a playbook has placeholders."""
+    service = (incident.service or "").casefold()
+    kin = [
+        match
+        for match in matches
+        if service
+        and kind is not FailureType.OTHER
+        and match.probability >= FLOOR
+        and (match.incident.service or "").casefold() == service
+        and match.incident.failure_type is kind
+    ]
+    known = {action.command for action in taken}
+    checks = [a for a in from_matches(kin) if a.risk is Risk.READ_ONLY and a.command and not a.only_failed]
+    return [action for action in checks if action.command not in known][:most]
 
 
 def _headline(verdict: Verdict) -> str:
@@ -242,7 +259,7 @@ def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...
         parts.append(f"By its words this is {LABELS[kind]}; the playbook for it follows.")
     else:
         parts.append(f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows.")
-    parts.append(book.mechanism)
+    parts.append(brief(book.mechanism, 320))
     return " ".join(parts)
 
 
