@@ -31,6 +31,7 @@ class Action:
 
     `sources` are incident ids, or `playbook:<failure type>`. `worked` and `failed` count the past incidents in
     which it did; both are 0 for a step from a playbook. `expect` says what to see, `undo` how to take it back.
+    `verified` is False for a step of a language model that stands in no incident and no playbook.
     """
 
     action: str
@@ -42,6 +43,7 @@ class Action:
     last_worked_at: datetime | None = None
     expect: str | None = None
     undo: str | None = None
+    verified: bool = True
 
     @property
     def success(self) -> float:
@@ -116,7 +118,7 @@ def _with_outcome(action: Action, match: Match, outcome: Outcome) -> Action:
 def _same(known: Action, other: Action) -> bool:
     """Whether two incidents took the same step: the same command but for where it works, or the same words."""
     if known.command and other.command:
-        return known.risk is other.risk and _key(known.command) == _key(other.command)
+        return known.risk is other.risk and command_key(known.command) == command_key(other.command)
     return not known.command and not other.command and _words(known.action) == _words(other.action)
 
 
@@ -126,7 +128,8 @@ def _said_again(known: Action, other: Action) -> bool:
     return _words(known.action) == _words(other.action)
 
 
-def _key(command: str) -> str:
+def command_key(command: str) -> str:
+    """What two commands have in common that are one step but for the place where they work."""
     plain = " ".join(command.split()).replace('"', "'").rstrip("; ")
     return _PLACE.sub(lambda found: f"{found[1]}{found[2]}<>" if found[1] else f"{found[3]}<>", plain)
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tools": {"tools", "prompts", "memory"},
     "commands": {"commands", "tools", "prompts", "memory", "settings", "wiring", "server", "__init__"},
     "settings": set(),
-    "wiring": {"memory", "settings"},
+    "wiring": {"memory", "prompts", "settings"},
     "wire": set(),
     "server": {"tools", "prompts", "memory", "settings", "wire", "wiring", "__init__", "__main__"},
     "__main__": {"commands", "memory", "settings", "wiring", "__init__"},

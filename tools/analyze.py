@@ -11,6 +11,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
+from ..memory.errors import LanguageModelError
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
 from ..memory.memory import Recalled
@@ -18,7 +19,9 @@ from ..memory.ports import Prediction
 from ..memory.probability import COUNTS_FROM, Match
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, limit
+from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
+from ..prompts.writer import Writer
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
 from .shapes import SimilarIncident, degraded_lines, instant, one_line
 
@@ -51,6 +54,7 @@ class SuggestedAction(BaseModel):
     worked: int = 0
     failed: int = 0
     last_worked_at: str | None = None
+    verified: bool = True
 
     @classmethod
     def of(cls, action: Action) -> SuggestedAction:
@@ -71,6 +75,7 @@ class SuggestedAction(BaseModel):
             worked=action.worked,
             failed=action.failed,
             last_worked_at=instant(action.last_worked_at),
+            verified=action.verified,
         )
 
     def as_text(self, number: int) -> str:
@@ -78,12 +83,14 @@ class SuggestedAction(BaseModel):
         lines = [f"{number}. [{self.risk}] {self.action}"]
         if self.command:
             lines += [f"   $ {line}" for line in self.command.splitlines()]
-        lines.append(f"   {self.record} — {', '.join(self.sources)}")
+        lines.append("   " + " — ".join(filter(None, [self.record, ", ".join(self.sources)])))
         return "\n".join(lines)
 
     @property
     def record(self) -> str:
         """How the action did so far, in words."""
+        if not self.verified:
+            return "UNVERIFIED: the language model's own; it stands in no past incident and no playbook"
         tried = self.worked + self.failed
         if not tried:
             past = [source for source in self.sources if not source.startswith("playbook:")]
@@ -147,22 +154,23 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
     now = utcnow()
     own = weigh(recalled.matches, now)
     verdict = (await anyio.to_thread.run_sync(memory.learning.recalibration)).recalibrate(own)
-    analysis = compose(incident, repeated, recalled, verdict)
-    prediction = _prediction(incident, recalled, verdict, own.confidence, now)
+    draft = draft_of(incident, recalled, verdict)
+    analysis = await _in_better_words(desk.writer, draft, compose(draft, repeated, recalled, verdict))
+    prediction = _prediction(incident, recalled, verdict, own.confidence, now, analysis.engine)
     await anyio.to_thread.run_sync(memory.learning.remember, prediction)
     await progress(3, 3, "answered")
     return analysis
 
 
-def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Verdict) -> Analysis:
-    """The memory's own answer, in words and steps; no language model has a part in it."""
+def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict) -> Draft:
+    """The memory's own answer, as its parts; no language model has a part in it."""
     leading = verdict.leading
     if leading is not None:
         book = playbook(leading.failure_type)
         actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)]))
         if len([action for action in actions if not action.only_failed]) < FEW:
             actions = _with_checks(actions, book)
-        headline = _headline(verdict)
+        opening = ""
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
@@ -171,22 +179,56 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 4)
         actions = [*_with_checks(taken, book, 4), *changes, *book.watch[:1]]
-        headline = _no_history(incident, kind, recalled.matches, book)
+        opening = _no_history(recalled.matches)
         prevention = book.prevention
+    return Draft(
+        incident=incident,
+        opening=opening,
+        confidence=verdict.confidence,
+        leading=leading,
+        others=verdict.hypotheses[1:],
+        matches=recalled.matches,
+        actions=tuple(actions),
+        book=book,
+        prevention=prevention,
+    )
+
+
+def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict) -> Analysis:
+    """The memory's own answer, in words and steps."""
+    incident, leading = draft.incident, draft.leading
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
         duplicate_of=incident.id if repeated else None,
-        ai_analysis=headline,
+        ai_analysis=_headline(verdict) if leading else f"{draft.opening} {_by_its_type(incident, draft.book)}",
         root_cause=None if leading is None else one_line(leading.summary, 1000),
         confidence=verdict.confidence,
         confidence_basis=verdict.basis,
-        suggested_actions=[SuggestedAction.of(action) for action in actions],
-        prevention=prevention,
+        suggested_actions=[SuggestedAction.of(action) for action in draft.actions],
+        prevention=draft.prevention,
         similar_past_incidents=[SimilarIncident.of(match) for match in recalled.matches[:SHOWN]],
         engine="memory",
         degraded=list(recalled.degraded),
     )
+
+
+async def _in_better_words(writer: Writer | None, draft: Draft, own: Analysis) -> Analysis:
+    """The memory's own answer in the words of the language model, or as it is with a line that says why."""
+    if writer is None:
+        return own
+    try:
+        written = await writer.write(draft)
+    except LanguageModelError as exc:
+        return own.model_copy(update={"degraded": [*own.degraded, str(exc)]})
+    better = {
+        "ai_analysis": written.analysis,
+        "root_cause": written.root_cause,
+        "suggested_actions": [SuggestedAction.of(action) for action in written.actions],
+        "prevention": written.prevention,
+        "engine": writer.engine,
+    }
+    return own.model_copy(update=better)
 
 
 def _with_checks(actions: list[Action], book: Playbook, most: int = 2) -> list[Action]:
@@ -225,7 +267,7 @@ def _headline(verdict: Verdict) -> str:
     return text
 
 
-def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...], book: Playbook) -> str:
+def _no_history(matches: tuple[Match, ...]) -> str:
     closest = matches[0] if matches else None
     if closest is None or closest.probability < COUNTS_FROM:
         parts = ["No similar incident in memory."]
@@ -236,14 +278,18 @@ def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...
     if closest is not None and closest.probability >= FLOOR:
         label = one_line(closest.incident.label, 120).rstrip(".")
         parts.append(f"The closest is {closest.incident.id} ({closest.probability:.0%}): {label}.")
-    if kind is FailureType.OTHER:
-        parts.append("The words name no known failure type; the general playbook follows.")
-    elif kind is incident.failure_type:
-        parts.append(f"By its words this is {LABELS[kind]}; the playbook for it follows.")
-    else:
-        parts.append(f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows.")
-    parts.append(book.mechanism)
     return " ".join(parts)
+
+
+def _by_its_type(incident: Incident, book: Playbook) -> str:
+    kind = book.failure_type
+    if kind is FailureType.OTHER:
+        told = "The words name no known failure type; the general playbook follows."
+    elif kind is incident.failure_type:
+        told = f"By its words this is {LABELS[kind]}; the playbook for it follows."
+    else:
+        told = f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows."
+    return f"{told} {book.mechanism}"
 
 
 def _prevention(match: Match) -> str | None:
@@ -251,7 +297,9 @@ def _prevention(match: Match) -> str | None:
     return one_line(resolution.prevention, 600) if resolution and resolution.prevention else None
 
 
-def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime) -> Prediction:
+def _prediction(
+    incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime, engine: str
+) -> Prediction:
     leading = verdict.leading
     return Prediction(
         incident_id=incident.id,
@@ -260,7 +308,7 @@ def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: f
         failure_type=leading.failure_type if leading else incident.failure_type,
         confidence=verdict.confidence,
         matches=tuple(match.incident.id for match in (leading.matches if leading else recalled.matches[:SHOWN])),
-        engine="memory",
+        engine=engine,
         raw_confidence=raw,
         type_stated=leading is not None and leading.matches[0].incident.failure_type_stated,
     )
