@@ -82,7 +82,7 @@ NO_CAPACITY = Fault(
 SERVER_FAILED = Fault(
     "Groq failed",
     "5xx, 408, 409",
-    "Groq failed on its side ({status}): ask again in a minute; groqstatus.com says whether it is down.",
+    "Groq failed on its side ({status}): ask again in a minute.",
     retried=True,
 )
 TOO_LATE = Fault(

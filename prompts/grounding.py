@@ -43,12 +43,10 @@ _OURS = re.compile(
     r"|\bworked \d+ of \d+|\b\d+ of \d+ times\b|\bsuccess rate\b",
     re.IGNORECASE,
 )
-_FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
-_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{3,}")
+_FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{4,}")
 _SAME_STEP = 0.5
 """A step without a command is one of a source where they share this much of the shorter one's terms."""
-_SAME_FAILED = 0.75
-"""A change is one that failed where they share this much of the shorter one's terms."""
 _SAME_CAUSE = 0.4
 """As between two root causes (`memory.causes`)."""
 
@@ -171,13 +169,25 @@ def plain_command(command: str) -> str:
     return "\n".join(" ".join(part.split()) for part in text.splitlines() if part.strip()).rstrip("; ")
 
 
+_SHORT_NAMES = {
+    "deploy": "deployment", "deployments": "deployment", "deployment.apps": "deployment", "po": "pod", "pods": "pod",
+    "sts": "statefulset", "statefulsets": "statefulset", "ds": "daemonset", "svc": "service", "services": "service",
+    "cm": "configmap", "ns": "namespace", "no": "node", "nodes": "node",
+}  # fmt: skip
+_PLACE_OPTION = re.compile(r"(?<!\S)(?:-n|--namespace|--context|--kube-context|--cluster)(?:=|\s+)\S+")
+
+
 def _words(command: str) -> tuple[str, ...]:
-    """What a command says, in whatever order its options stand."""
+    """What a command says, in whatever order, wherever it works and by whatever name kubectl knows a kind."""
+    elsewhere = _PLACE_OPTION.sub(" ", command)
     try:
-        words = shlex.split(command)
+        words = shlex.split(elsewhere)
     except ValueError:
-        words = command.split()
-    return tuple(sorted(words))
+        words = elsewhere.split()
+    parts = [
+        part for word in words for part in (word.split("/", 1) if re.fullmatch(r"[\w.]+/[\w.-]+", word) else [word])
+    ]
+    return tuple(sorted(_SHORT_NAMES.get(part, part) for part in parts))
 
 
 _QUOTED = re.compile(r"`([^`\n]{4,})`")
@@ -205,7 +215,7 @@ class _Known:
                 by_key.setdefault(command_key(action.command), action)
                 self._exact.setdefault(plain_command(action.command), action)
         failed = [*self.failed, *(action for action in merged if action.only_failed)]
-        self._failed_words = [set(terms(_said(action.action))) for action in failed]
+        self._failed_words = [words for action in failed if len(words := set(terms(_said(action.action)))) > 1]
         helped, failures = set[str](), list[str]()
         for incident_id, step in _steps(at_hand):
             for command in filter(None, [step.command, *_QUOTED.findall(step.text)]):
@@ -294,9 +304,8 @@ class _Known:
             return True
         if source is not None or (command and risk_of(command, action) is Risk.READ_ONLY):
             return False
-        mine, said = set(terms(plain)), set(terms(action))
-        alike = any(_share(mine, set(terms(failed))) >= _SAME_FAILED for failed in self._failed_commands)
-        return alike or any(len(words) > 1 and _share(said, words) >= _SAME_FAILED for words in self._failed_words)
+        said = set(terms(action))
+        return any(failed <= said or (len(said) > 1 and said <= failed) for failed in self._failed_words)
 
 
 def _steps(matches: Iterable[Match]) -> Iterable[tuple[str, Step]]:
