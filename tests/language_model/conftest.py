@@ -240,19 +240,27 @@ def writer_on(groq: GroqServer, tmp_path: Path) -> Callable[..., GroqWriter]:
 
 
 @pytest.fixture
-def analyzed(groq: GroqServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def groq_settings(groq: GroqServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the environment of a server that is started next to the local Groq."""
+
+    def set_(deadline: float = 5.0, key: str = KEY, url: str | None = None, model: str = "openai/gpt-oss-120b") -> None:
+        monkeypatch.setenv("GROQ_API_KEY", key)
+        monkeypatch.setenv("GROQ_BASE_URL", url or groq.url)
+        monkeypatch.setenv("INCIDENTOS_GROQ_MODEL", model)
+        monkeypatch.setenv("INCIDENTOS_GROQ_DEADLINE", str(deadline))
+
+    return set_
+
+
+@pytest.fixture
+def analyzed(groq_settings: Callable[..., None]) -> Callable[..., Any]:
     """Analyses an alert through a server of its own over stdio: the structured answer, the text, the seconds it took."""
 
-    async def call(
-        home: Path, deadline: float, title: str = ALERT[0], description: str = ALERT[1], **given: str
-    ) -> Any:
-        monkeypatch.setenv("GROQ_API_KEY", given.get("key", KEY))
-        monkeypatch.setenv("GROQ_BASE_URL", given.get("url", groq.url))
-        monkeypatch.setenv("INCIDENTOS_GROQ_MODEL", given.get("model", "openai/gpt-oss-120b"))
-        monkeypatch.setenv("INCIDENTOS_GROQ_DEADLINE", str(deadline))
+    async def call(home: Path, deadline: float, **given: str) -> Any:
+        groq_settings(deadline, **given)
         async with connect(home) as client:
             begun = time.monotonic()
-            arguments = {"title": title, "description": description, "service": "auth-service"}
+            arguments = {"title": ALERT[0], "description": ALERT[1], "service": "auth-service"}
             result = await client.call_tool("analyze_incident", arguments)
             took = time.monotonic() - begun
         assert not result.is_error, result.content[0].text
