@@ -188,8 +188,11 @@ async def test_a_mistake_of_our_own_costs_no_answer(groq: Any, writer_on: Any, d
         await writer.aclose()
 
 
+ONE_OF_EACH = {case.fault.name: name for name, case in CASES.items()}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ONE_OF_EACH.values())
 async def test_through_the_server_the_memorys_own_answer_comes_with_that_line(
     name: str, groq: Any, sample_home: Callable[[], Path], analyzed: Any, key: str
 ) -> None:
@@ -207,8 +210,8 @@ async def test_through_the_server_the_memorys_own_answer_comes_with_that_line(
     expected = case.fault.told.split("{")[0]
     assert lines[0].startswith(expected)
     assert key not in said
-    # The first call also loads what the memory itself needs, beside the deadline.
-    assert took < DEADLINE + GRACE + 3
+    # The first call of a process also loads what the memory itself needs; that is not Groq's.
+    assert took < DEADLINE + 10
     assert groq.requests or case.asked == 0
 
 
