@@ -151,6 +151,8 @@ class IncidentServer:
     async def _warm_up(self) -> None:
         try:
             await anyio.to_thread.run_sync(self.desk.memory.warm_up, abandon_on_cancel=True)
+            if self.desk.writer is not None:
+                await self.desk.writer.warm_up()
         except IncidentOSError as exc:  # the first call meets it again, and there it is the user's to read
             print(f"incidentos: {exc}", file=sys.stderr, flush=True)
 

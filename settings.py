@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
@@ -77,18 +76,6 @@ class Settings(BaseSettings):
     @classmethod
     def _no_blank_key(cls, key: SecretStr | None) -> SecretStr | None:
         return key if key is not None and key.get_secret_value().strip() else None
-
-    @field_validator("groq_base_url")
-    @classmethod
-    def _safe_address(cls, address: str) -> str:
-        try:
-            parts = urlsplit(address)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-        if host and (parts.scheme == "https" or (parts.scheme == "http" and host in {"127.0.0.1", "localhost", "::1"})):
-            return address
-        raise ValueError("must be an https:// address, such as https://api.groq.com (http:// for this machine only)")
 
     @property
     def database(self) -> Path:

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from .faults import CUT_OFF, DECLINED, EMPTY, NO_FORM, PAUSED, TOO_LARGE, UNCHECKED, UNGROUNDED, ModelFault
 
@@ -17,6 +18,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 300.0
 
 _OF_ONE_CALL = frozenset(fault.name for fault in (TOO_LARGE, CUT_OFF, EMPTY, DECLINED, NO_FORM, UNGROUNDED, UNCHECKED))
 """Faults of one question or its reply: the next alert is another one, so they close nothing."""
+
+
+State = Literal["not asked yet", "answers", "failed last", "left alone"]
 
 
 class Breaker:
@@ -37,6 +41,12 @@ class Breaker:
         self._until = 0.0
         self._failures = 0
         self._last: ModelFault | None = None
+        self._state: State = "not asked yet"
+
+    @property
+    def state(self) -> State:
+        """How the last call went, and whether the next one is let through."""
+        return "left alone" if self.seconds_left else self._state
 
     @property
     def seconds_left(self) -> int:
@@ -59,11 +69,12 @@ class Breaker:
     def succeeded(self) -> None:
         """The model answered."""
         with self._lock:
-            self._failures, self._last = 0, None
+            self._failures, self._last, self._state = 0, None, "answers"
 
     def failed(self, fault: ModelFault) -> None:
         """The model did not answer, or not usably."""
         with self._lock:
+            self._state = "failed last"
             if fault.fault.name in _OF_ONE_CALL:  # it is there
                 self._failures, self._last = 0, None
                 return

@@ -36,6 +36,13 @@ BAD_KEY = Fault(
     "GROQ_API_KEY holds a character that no key has: set it again, as shown at console.groq.com/keys.",
     pause=300,
 )
+BAD_ADDRESS = Fault(
+    "unusable address",
+    "`GROQ_BASE_URL` is not https, nor http on this machine",
+    "GROQ_BASE_URL must be an https:// address, such as https://api.groq.com (http:// for this machine only), or the key "
+    "would be sent in the clear: set it again, or unset it.",
+    pause=300,
+)
 REFUSED_KEY = Fault(
     "refused key",
     "401",
@@ -147,7 +154,7 @@ PAUSED = Fault(
 )
 
 TABLE = (
-    BAD_KEY, REFUSED_KEY, FORBIDDEN, NO_MODEL, TOO_LARGE, NOT_ACCEPTED, RATE_LIMIT, NO_CAPACITY, SERVER_FAILED, TOO_LATE,
+    BAD_KEY, BAD_ADDRESS, REFUSED_KEY, FORBIDDEN, NO_MODEL, TOO_LARGE, NOT_ACCEPTED, RATE_LIMIT, NO_CAPACITY, SERVER_FAILED, TOO_LATE,
     UNREACHABLE, DROPPED, NOT_GROQ, CUT_OFF, EMPTY, DECLINED, NO_FORM, UNGROUNDED, UNCHECKED, PAUSED,
 )  # fmt: skip
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ..memory.incident import utcnow
 from .faults import (
+    BAD_ADDRESS,
     BAD_KEY,
     CUT_OFF,
     DECLINED,
@@ -77,7 +78,25 @@ class Access:
     @property
     def host(self) -> str:
         """The host, without the user and password that an address may hold."""
-        return urlsplit(self.base_url).hostname or "the address in GROQ_BASE_URL"
+        return self._parts()[1] or "the address in GROQ_BASE_URL"
+
+    @property
+    def local(self) -> bool:
+        """Whether it is this machine."""
+        return self._parts()[1] in {"127.0.0.1", "localhost", "::1"}
+
+    @property
+    def keeps_the_key(self) -> bool:
+        """Whether nobody between here and there can read the key."""
+        scheme, host = self._parts()
+        return bool(host) and (scheme == "https" or (scheme == "http" and self.local))
+
+    def _parts(self) -> tuple[str, str | None]:
+        try:
+            parts = urlsplit(self.base_url)
+            return (parts.scheme, parts.hostname) if parts.port != 0 else ("", None)
+        except ValueError:  # no address at all
+            return "", None
 
 
 class Meter(Protocol):
@@ -152,6 +171,14 @@ class Groq:
             reply = await self._tried(self._in_json(messages, in_words), until)
             self._json_mode = True  # where the answer did not name the schema, that JSON alone is accepted says it
             return reply
+
+    async def warm_up(self) -> None:
+        """Import the SDK and make the client, so that the first question does not have to.
+
+        Raises:
+            ModelFault: the key or the address cannot be used.
+        """
+        await self._client_of_this_loop()
 
     async def prove(self) -> None:
         """Prove that the key works and the model is there, without a token spent.
@@ -290,6 +317,8 @@ class Groq:
             key = self.access.key.get_secret_value().strip()
             if not key.isascii() or not key.isprintable() or any(c in key for c in " \"'"):
                 raise self._fault(BAD_KEY)
+            if not self.access.keeps_the_key:
+                raise self._fault(BAD_ADDRESS)
             made = await anyio.to_thread.run_sync(self._new_client, key, abandon_on_cancel=True)
             if self._client is None or self._client[0] is not loop:  # another call may have been first
                 self._client = (loop, made)
@@ -307,7 +336,10 @@ class Groq:
             base_url=self.access.base_url,
             timeout=timeout,
             max_retries=0,
-            http_client=DefaultAsyncHttpxClient(timeout=timeout, follow_redirects=False),
+            # A proxy of the environment is for what lies beyond this machine.
+            http_client=DefaultAsyncHttpxClient(
+                timeout=timeout, follow_redirects=False, trust_env=not self.access.local
+            ),
         )
 
 

@@ -45,10 +45,15 @@ _OURS = re.compile(
 )
 _FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6
 _NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{4,}")
+_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*:/*/[^\s)\]>\"'`]+|\bwww\.[^\s)\]>\"'`]+|!\[|\]\(|<[a-z!/][^>]*=")
+_SAID_TWICE = re.compile(r"^(?:the )?root cause is ", re.IGNORECASE)
 _SAME_STEP = 0.5
 """A step without a command is one of a source where they share this much of the shorter one's terms."""
 _SAME_CAUSE = 0.4
 """As between two root causes (`memory.causes`)."""
+_SAME_CAUSE_IN_OTHER_WORDS = 0.6
+"""The same where the hypothesis' words speak of another failure type: half of the words that two causes of one type share
+are the alert's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def check(reply: Reply, draft: Draft, evidence: Evidence) -> Checked:
         faults.append(("no usable step", "steps: none of them is a step of the evidence that may be recommended."))
     if faults:
         return Checked(None, tuple(dict.fromkeys(f for _, f in faults)), tuple(dict.fromkeys(k for k, _ in faults)))
-    hypothesis = line(reply.hypothesis).rstrip(".")
+    hypothesis = _SAID_TWICE.sub("", line(reply.hypothesis)).rstrip(".")
     prevention = line(reply.prevention)
     borne_out = prevention and not known.unknown_in(prevention)
     return Checked(
@@ -133,6 +138,8 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
             yield "filler", f"{name}: leave out {phrase!r}; say what is so, or nothing."
         if len(text) > MOST_CHARACTERS[name.rsplit(", ", 1)[-1]]:
             yield "too long", f"{name}: say it in at most {MOST_CHARACTERS[name.rsplit(', ', 1)[-1]]} characters."
+        if any(link not in known.sources for link in _LINK.findall(plain)):
+            yield "a link or markup", f"{name}: give no link and no markup; a command has a field of its own."
         if _OURS.search(text):
             yield "a count or a confidence", f"{name}: give no confidence, no count of incidents and no success rate."
     for name in ("hypothesis", "why"):
@@ -149,12 +156,13 @@ def _agrees(hypothesis: str, draft: Draft) -> bool:
     """Whether the hypothesis is the one that the confidence is of."""
     assert draft.leading is not None
     kind = draft.leading.failure_type
-    if kind is not FailureType.OTHER and classify(None, "", hypothesis) is kind:
+    named = classify(None, "", hypothesis)
+    if named is kind and kind is not FailureType.OTHER:
         return True
     mine = set(terms(hypothesis))
-    return any(
-        _share(mine, set(terms(match.incident.root_cause or ""))) >= _SAME_CAUSE for match in draft.leading.matches
-    )
+    shared = max(_share(mine, set(terms(match.incident.root_cause or ""))) for match in draft.leading.matches)
+    speaks_of_another = FailureType.OTHER not in {kind, named}
+    return shared >= (_SAME_CAUSE_IN_OTHER_WORDS if speaks_of_another else _SAME_CAUSE)
 
 
 def _share(one: set[str], other: set[str]) -> float:
@@ -199,7 +207,10 @@ def _playbook_actions() -> tuple[Action, ...]:
 
 
 class _Known:
-    """What the memory knows about steps: those of the incidents at hand, of its own runbook, of the playbooks."""
+    """What the memory knows about steps: those of the incidents at hand, of its own runbook, of the playbooks.
+
+    `sources` is the text of all that, without the alert: whoever can raise an alert can put a link into it.
+    """
 
     def __init__(self, draft: Draft, evidence: Evidence) -> None:
         told = {match.incident.id for match in draft.told}
@@ -228,10 +239,11 @@ class _Known:
                 its = its or Action(step.text, None, risk_of(command, step.text), (incident_id,))
                 self._exact.setdefault(plain, replace(its, command=command))
         self._failed_commands = [command for command in failures if command not in helped]
-        whole = [evidence.text, draft.book.mechanism, draft.book.prevention, draft.incident.text]
-        whole += [dumps(match.incident) for match in at_hand]
-        whole += [f"{action.action} {action.command} {action.expect}" for action in draft.book.actions]
-        self._text = _without_thousands(normalise("\n".join(whole)))
+        told_by_us = [dumps(match.incident) for match in at_hand]
+        told_by_us += [f"{action.action} {action.command} {action.expect}" for action in draft.book.actions]
+        self.sources = normalise("\n".join([*told_by_us, draft.book.mechanism, draft.book.prevention]))
+        alert = normalise(f"{evidence.text}\n{draft.incident.text}")
+        self._text = _without_thousands(f"{self.sources}\n{alert}")
 
     def unknown_in(self, text: str) -> list[str]:
         """The figures, and the names with digits or underscores, in it that the evidence does not hold. Single digits

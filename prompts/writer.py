@@ -42,6 +42,14 @@ class Writer(Protocol):
         """How it is reached, what it did and cost, and its last error, for a person to look at."""
         ...
 
+    async def warm_up(self) -> None:
+        """Do now what the first `write` would have to.
+
+        Raises:
+            LanguageModelError: it cannot be reached as it is set up.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close the connections that this event loop opened."""
         ...
@@ -82,13 +90,18 @@ class GroqWriter:
     def status(self) -> dict[str, Any]:
         """See `Writer.status`."""
         return {
-            "connected": self._breaker.seconds_left == 0,
+            "connected": self._breaker.state == "answers",
+            "state": self._breaker.state,
             "model": self._access.model,
             "host": self._access.host,
             "structured_output": "JSON mode" if self._groq.json_mode else "JSON schema",
             "left_alone_for_seconds": self._breaker.seconds_left,
             **self._log.as_json(),
         }
+
+    async def warm_up(self) -> None:
+        """See `Writer.warm_up`."""
+        await self._groq.warm_up()
 
     async def aclose(self) -> None:
         """See `Writer.aclose`."""

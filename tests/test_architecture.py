@@ -95,6 +95,11 @@ def test_only_the_server_imports_the_protocol() -> None:
     }
 
 
+def test_only_its_adapter_knows_the_vendor_of_the_language_model() -> None:
+    vendor = {"groq", "httpx"}
+    assert {str(m) for m in MODULES if vendor & {n.partition(".")[0] for n in imports(m)}} == {"prompts/groq.py"}
+
+
 def test_the_ports_and_the_domain_know_no_adapter() -> None:
     for module in ("incident.py", "errors.py", "ports.py"):
         inner = {name.removeprefix("incidentos.memory.") for name in imports(Path("memory") / module)}

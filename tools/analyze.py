@@ -54,7 +54,7 @@ class SuggestedAction(BaseModel):
     worked: int = 0
     failed: int = 0
     last_worked_at: str | None = None
-    verified: bool = True
+    unverified: bool | None = None
 
     @classmethod
     def of(cls, action: Action) -> SuggestedAction:
@@ -75,7 +75,7 @@ class SuggestedAction(BaseModel):
             worked=action.worked,
             failed=action.failed,
             last_worked_at=instant(action.last_worked_at),
-            verified=action.verified,
+            unverified=None if action.verified else True,
         )
 
     def as_text(self, number: int) -> str:
@@ -89,7 +89,7 @@ class SuggestedAction(BaseModel):
     @property
     def record(self) -> str:
         """How the action did so far, in words."""
-        if not self.verified:
+        if self.unverified:
             return "UNVERIFIED: the language model's own; it stands in no past incident and no playbook"
         tried = self.worked + self.failed
         if not tried:

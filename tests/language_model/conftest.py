@@ -277,9 +277,7 @@ def sample_incidents() -> list[Incident]:
 
 
 @pytest.fixture
-def sample_memory(
-    open_memory: Callable[..., IncidentMemory], words: Any, sample_incidents: list[Incident]
-) -> IncidentMemory:
+def sample_memory(open_memory: Callable[..., IncidentMemory], sample_incidents: list[Incident]) -> IncidentMemory:
     """The whole sample, found by words alone: the same on every machine."""
     memory = open_memory(None)
     memory.import_batch(sample_incidents, embed=False)

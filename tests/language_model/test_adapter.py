@@ -360,6 +360,19 @@ async def test_figures_are_kept_for_the_doctor(groq: Any, writer_on: Any, draft:
     assert usage.error.startswith("Groq did not accept the request")
 
 
+def test_two_servers_on_one_memory_add_up(tmp_path: Any) -> None:
+    one, other = UsageLog(tmp_path / "groq.json"), UsageLog(tmp_path / "groq.json")
+    for log in (one, other, one):
+        log.used(10, 1)
+        log.answered(0.5)
+        log.keep()
+    other.failed("no")
+    other.keep()
+    usage = UsageLog(tmp_path / "groq.json").usage
+    assert (usage.answered, usage.failed, usage.prompt_tokens, usage.error) == (3, 1, 30, "no")
+    assert [path.name for path in tmp_path.iterdir()] == ["groq.json"]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"answered": "many"}', "\udcff"])
 def test_a_damaged_file_of_figures_is_begun_anew(content: str, tmp_path: Any) -> None:
     path = tmp_path / "groq.json"

@@ -327,6 +327,22 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
 # Faults
 
 
+def test_a_link_of_the_alert_is_one_too_and_one_of_a_past_incident_is_not() -> None:
+    """Whoever can raise an alert can put a link into it; a postmortem's link is the team's own."""
+    link = "https://wiki.example/pool"
+    about = draft()
+    raised = replace(about, incident=replace(about.incident, description=f"503 since 02:10, see {link}"))
+    assert checked(raised, why=f"See {link}.").kinds == ("a link or markup",)
+    matches = (past("inc-1", (COUNT, W), cause=f"{CAUSE}, as {link} says"),)
+    assert checked(draft(matches), why=f"It is as {link} says.").written is not None
+
+
+def test_a_root_cause_is_said_once() -> None:
+    written = checked(hypothesis="The root cause is a leaked transaction of the pool.").written
+    assert written is not None
+    assert "root cause is a leaked transaction of the pool. Confidence" in written.analysis
+
+
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
@@ -341,6 +357,12 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
         ({"why": " \n"}, "an empty field"),
         ({"hypothesis": "an expired certificate"}, "another cause"),
         ({"hypothesis": "gremlins"}, "another cause"),
+        ({"hypothesis": "an OOMKilled pod leaves the pool few connections"}, "another cause"),
+        ({"why": "See https://fix.example/login for it."}, "a link or markup"),
+        ({"why": "![so](http://203.0.113.9/x)"}, "a link or markup"),
+        ({"prevention": "[Read on](javascript:alert)"}, "a link or markup"),
+        ({"steps": [step(COUNT, expect="<img src=x>")]}, "a link or markup"),
+        ({"steps": [step(COUNT, action="Log in at www.fix.example")]}, "a link or markup"),
         ({"why": "x" * 5000}, "too long"),
         ({"steps": [step(COUNT, command="x" * 5000)]}, "too long"),
         ({"why": "Confidence: 99%."}, "a count or a confidence"),

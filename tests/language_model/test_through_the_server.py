@@ -52,7 +52,7 @@ async def test_an_answer_is_worded_by_groq_and_says_so(
     assert answer["ai_analysis"] in text
     assert answer["root_cause"] in answer["ai_analysis"]
     steps = answer["suggested_actions"]
-    unverified = [step for step in steps if not step["verified"]]
+    unverified = [step for step in steps if step.get("unverified")]
     assert {step["command"] for step in unverified} == {
         "kubectl -n shop set image deploy/auth auth=auth:1",
         "kubectl delete namespace shop",
@@ -60,13 +60,13 @@ async def test_an_answer_is_worded_by_groq_and_says_so(
     assert text.count("UNVERIFIED") == 2
     for number, step in enumerate(steps, 1):
         assert f"{number}. [{step['risk']}] {step['action']}" in text
-        assert step["sources"] or not step["verified"]
+        assert bool(step["sources"]) is not step.get("unverified", False)
     useful = [step for step in steps if not step["action"].startswith("Skip (failed")]
     assert useful[0]["risk"] == "read-only"
     destructive = [step["risk"] == "destructive" for step in useful]
     assert destructive == sorted(destructive)
     assert next(s for s in steps if s["command"] == "kubectl delete namespace shop")["risk"] == "destructive"
-    assert (status["connected"], status["model"], status["answered"]) == (True, "openai/gpt-oss-120b", 1)
+    assert (status["state"], status["model"], status["answered"]) == ("answers", "openai/gpt-oss-120b", 1)
     assert status["prompt_tokens"] == 1200
     assert key not in json.dumps([answer, status]) + text
     assert key.encode() not in b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
@@ -119,7 +119,7 @@ async def test_a_dead_groq_costs_its_deadline_twice_and_then_nothing(
     assert [line.startswith("Groq did not answer within 0.5 s") for line in lines] == [True, True, False, False]
     assert all(line.startswith("Groq is left alone for another ") for line in lines[2:])
     assert len(groq.requests) == 2
-    assert (status["connected"], status["failed"]) == (False, 2)
+    assert (status["state"], status["failed"]) == ("left alone", 2)
     assert 0 < status["left_alone_for_seconds"] <= 30
 
 
@@ -172,6 +172,7 @@ def test_without_a_key_nothing_is_said_of_groq_and_nothing_is_imported_of_it(
     answer = wire.call("analyze_incident", **ALERT)
     assert answer["structuredContent"]["engine"] == "memory"
     assert "groq" not in json.dumps(answer).lower()
+    assert "unverified" not in json.dumps(answer).lower()
 
 
 # The doctor
@@ -252,16 +253,6 @@ def test_a_strangers_env_file_cannot_redirect_the_key_and_the_incidents(settings
 @pytest.mark.parametrize("key", ["", " ", "\t\n"])
 def test_a_blank_key_is_none(settings: Callable[..., Settings], key: str) -> None:
     assert settings(GROQ_API_KEY=key).groq_api_key is None
-
-
-@pytest.mark.parametrize(
-    "address", ["http://groq.example", "ftp://x", "api.groq.com", "https://", "http://[::1", "file:///etc"]
-)
-def test_an_address_that_would_send_the_key_in_the_clear_is_refused(
-    settings: Callable[..., Settings], address: str
-) -> None:
-    with pytest.raises(ValidationError, match="https://"):
-        settings(GROQ_BASE_URL=address)
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "61", "nan", "soon"])
