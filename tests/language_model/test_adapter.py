@@ -58,6 +58,18 @@ async def test_a_model_that_knows_json_alone_is_found_out_once(groq: Any, writer
     assert writer.status()["structured_output"] == "JSON mode"
 
 
+async def test_a_refusal_that_names_no_reason_is_remembered_once_json_alone_works(
+    groq: Any, writer_on: Any, draft: Any
+) -> None:
+    groq.script = [refuse(400)]
+    writer = writer_on()
+    for _ in range(2):
+        await writer.write(draft)
+    await writer.aclose()
+    forms = [request["response_format"]["type"] for request in groq.requests]
+    assert forms == ["json_schema", "json_object", "json_object"]
+
+
 def test_the_form_is_the_reply_s_own() -> None:
     schema = strict_schema()
     assert list(schema["properties"]) == list(Reply.model_fields)

@@ -273,6 +273,16 @@ def test_a_hostile_past_incident_stays_data(
     assert_said_as_data_alone(messages)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"key {SECRET}", f"key {SECRET[:9]}\u200b{SECRET[9:]}", "password=hunter2hunter2", "AKIA\u2060IOSFODNN7EXAMPLE"],
+)
+def test_a_secret_that_an_older_memory_let_in_is_not_sent(text: str) -> None:
+    """What is stored was redacted by the patterns of its day, and an invisible letter may have hidden it from them."""
+    assert "[redacted: " in harmless(text)
+    assert not {"T3stKeyThatIsNoSecret", "hunter2", "IOSFODNN7EXAMPLE"} & set(re.findall(r"\w+", harmless(text)))
+
+
 def test_harmless_twice_is_harmless_once() -> None:
     for text in HOSTILE.values():
         once = harmless(text[:5000])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from incidentos.server import connect
+from incidentos.server import IncidentServer, connect
 from incidentos.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -173,6 +173,21 @@ def test_without_a_key_nothing_is_said_of_groq_and_nothing_is_imported_of_it(
     assert answer["structuredContent"]["engine"] == "memory"
     assert "groq" not in json.dumps(answer).lower()
     assert "unverified" not in json.dumps(answer).lower()
+
+
+@pytest.mark.slow
+async def test_the_connection_to_groq_ends_with_the_server(
+    groq: Any, groq_settings: Any, sample_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, draft: Any
+) -> None:
+    groq_settings()
+    monkeypatch.setenv("INCIDENTOS_HOME", str(sample_home()))
+    server = IncidentServer(Settings())
+    async with server._lifespan(server.protocol):
+        writer: Any = server.desk.writer
+        await writer.write(draft)
+        client = await writer._groq._client_of_this_loop()
+        assert not client.is_closed()
+    assert client.is_closed()
 
 
 # The doctor
