@@ -1,11 +1,16 @@
-"""Builds the memory from the settings: which store, which embedder."""
+"""Builds the memory from the settings: which store, which embedder, which language model."""
 
 from __future__ import annotations
+
+from pydantic import SecretStr
 
 from .memory.embedding.background import BackgroundEmbedder
 from .memory.memory import IncidentMemory
 from .memory.ports import Embedder
 from .memory.stores.sqlite import SqliteStore
+from .prompts.groq import Access
+from .prompts.usage import UsageLog
+from .prompts.writer import GroqWriter
 from .settings import Settings
 
 
@@ -18,6 +23,18 @@ def build_memory(settings: Settings) -> IncidentMemory:
     store = SqliteStore(settings.database)
 
     return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)
+
+
+def build_writer(settings: Settings) -> GroqWriter | None:
+    """The language model of the settings; None without a key."""
+    if settings.groq_api_key is None:
+        return None
+    return GroqWriter(groq_access(settings, settings.groq_api_key), UsageLog(settings.groq_log))
+
+
+def groq_access(settings: Settings, key: SecretStr) -> Access:
+    """How the settings reach Groq."""
+    return Access(key, settings.groq_model, settings.groq_base_url, settings.groq_deadline)
 
 
 def load_embedder(settings: Settings) -> Embedder:

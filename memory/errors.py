@@ -9,6 +9,7 @@
     │   ├── StoreCorrupt       the file is not a database, or a damaged one
     │   └── StoreTooNew        the file was written by a newer IncidentOS
     ├── EmbeddingError         the embedding model cannot be loaded or used
+    ├── LanguageModelError     the language model gave no usable answer; the memory's own stands
     └── ImportFailed           a file cannot be read as any known format
 
 A message is one or more plain sentences for the person who has to act on it: what was wrong, what is valid and
@@ -59,6 +60,10 @@ class StoreTooNew(StoreError):
 
 class EmbeddingError(IncidentOSError):
     """The embedding model cannot be loaded or used. Recall goes on without it, on words alone."""
+
+
+class LanguageModelError(IncidentOSError):
+    """The language model gave no answer that can be used. The memory's own answer is complete without it."""
 
 
 class ImportFailed(IncidentOSError):

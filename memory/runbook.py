@@ -41,7 +41,8 @@ class Action:
     not come back and `came_back` those that soon did (`recurrence.held` says what soon is); the rest is not known.
     `services` are those of the incidents. `expect` says what to see, `undo` how to take it back. `check` is a read-only
     command to run before a destructive step and `look` what to look at; `placeholders` is what the command, its check
-    included, leaves to be filled in.
+    included, leaves to be filled in. `verified` is False for a step of a language model that stands in no incident and no
+    playbook.
     """
 
     action: str
@@ -59,6 +60,7 @@ class Action:
     check: str | None = None
     look: str | None = None
     placeholders: tuple[str, ...] = ()
+    verified: bool = True
 
     @property
     def success(self) -> float:
@@ -141,7 +143,7 @@ def _with_outcome(action: Action, incident: Incident, outcome: Outcome, held: bo
 def _same(known: Action, other: Action) -> bool:
     """Whether two incidents took the same step: the same command but for where it works, or the same words."""
     if known.command and other.command:
-        return known.risk is other.risk and _key(known.command) == _key(other.command)
+        return known.risk is other.risk and command_key(known.command) == command_key(other.command)
     return not known.command and not other.command and _words(known.action) == _words(other.action)
 
 
@@ -151,7 +153,8 @@ def _said_again(known: Action, other: Action) -> bool:
     return _words(known.action) == _words(other.action)
 
 
-def _key(command: str) -> str:
+def command_key(command: str) -> str:
+    """What two commands have in common that are one step but for the place where they work."""
     plain = " ".join(command.split()).replace('"', "'").rstrip("; ")
     return _PLACE.sub(lambda found: f"{found[1]}{found[2]}<>" if found[1] else f"{found[3]}<>", plain)
 

@@ -37,6 +37,7 @@ class SuggestedAction(BaseModel):
     look_for: str | None = None
     expect: str | None = None
     way_back: str | None = None
+    unverified: bool | None = None
 
     @classmethod
     def of(cls, action: Action, now: datetime, service: str | None = None) -> SuggestedAction:
@@ -61,6 +62,7 @@ class SuggestedAction(BaseModel):
             look_for=action.look,
             expect=brief(action.expect, MOST_EXPECTED) if action.expect else None,
             way_back=action.undo,
+            unverified=None if action.verified else True,
         )
 
     def as_text(self, number: int) -> str:
@@ -82,12 +84,14 @@ class SuggestedAction(BaseModel):
         if self.way_back:
             none = self.way_back.startswith(NO_WAY_BACK)
             lines.append(f"   {self.way_back}" if none else f"   way back: {self.way_back}")
-        lines.append(f"   {self.record} — {', '.join(self.sources)}")
+        lines.append("   " + " — ".join(filter(None, [self.record, ", ".join(self.sources)])))
         return "\n".join(lines)
 
 
 def record_of(action: Action, now: datetime) -> str:
     """How the action did so far, in words: "worked 3 of 4, last 12 days ago; held twice, came back once"."""
+    if not action.verified:
+        return "UNVERIFIED: the language model's own; it stands in no past incident and no playbook"
     tried = action.worked + action.failed
     if not tried:
         past = [source for source in action.sources if not source.startswith("playbook:")]

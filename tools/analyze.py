@@ -12,6 +12,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
+from ..memory.errors import LanguageModelError
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
 from ..memory.memory import IncidentMemory, Recalled
@@ -20,7 +21,9 @@ from ..memory.probability import COUNTS_FROM, Match
 from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
+from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
+from ..prompts.writer import Writer
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
@@ -105,8 +108,9 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
     own = weigh(recalled.matches, now)
     verdict = (await anyio.to_thread.run_sync(memory.learning.recalibration)).recalibrate(own)
     past = await anyio.to_thread.run_sync(partial(look_back, memory, incident, recalled, verdict, now))
-    analysis = compose(incident, repeated, recalled, verdict, past)
-    prediction = _prediction(incident, recalled, verdict, own.confidence, now)
+    draft = draft_of(incident, recalled, verdict, past)
+    analysis = await _in_better_words(desk.writer, draft, compose(draft, repeated, recalled, verdict, past), past)
+    prediction = _prediction(incident, recalled, verdict, own.confidence, now, analysis.engine)
     await anyio.to_thread.run_sync(memory.learning.remember, prediction)
     await progress(3, 3, "answered")
     return analysis
@@ -139,15 +143,15 @@ def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, ve
     return Past(again, held(shown, occurrences, now), now)
 
 
-def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
-    """The memory's own answer, in words and steps; no language model has a part in it."""
+def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Past) -> Draft:
+    """The memory's own answer, as its parts; no language model has a part in it."""
     leading = verdict.leading
     if leading is not None:
         book = playbook(leading.failure_type, incident.service)
         actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
             actions = _with_checks(actions, book)
-        headline = _headline(verdict)
+        opening = ""
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
@@ -157,19 +161,35 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
         actions = [*_with_checks(taken, book, 3 if not taken else 2), *changes, *book.watch[:1]]
-        headline = _no_history(incident, kind, recalled.matches, book)
+        opening = _no_history(recalled.matches)
         prevention = brief(book.prevention, 320)
+    return Draft(
+        incident=incident,
+        opening=opening,
+        confidence=verdict.confidence,
+        leading=leading,
+        others=verdict.hypotheses[1:],
+        matches=recalled.matches,
+        actions=tuple(guarded(action) for action in actions),
+        book=book,
+        prevention=prevention,
+    )
+
+
+def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
+    """The memory's own answer, in words and steps."""
+    incident, leading = draft.incident, draft.leading
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
         duplicate_of=incident.id if repeated else None,
-        ai_analysis=headline,
+        ai_analysis=_headline(verdict) if leading else f"{draft.opening} {_by_its_type(incident, draft.book)}",
         root_cause=None if leading is None else one_line(leading.summary, 1000),
         confidence=verdict.confidence,
         confidence_basis=verdict.basis,
         recurrence=past.recurrence.sentence if past.recurrence else None,
-        suggested_actions=[SuggestedAction.of(guarded(action), past.now, incident.service) for action in actions],
-        prevention=prevention,
+        suggested_actions=[SuggestedAction.of(action, past.now, incident.service) for action in draft.actions],
+        prevention=draft.prevention,
         similar_past_incidents=[
             SimilarIncident.of(
                 match,
@@ -184,6 +204,26 @@ def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Ver
         engine="memory",
         degraded=list(recalled.degraded),
     )
+
+
+async def _in_better_words(writer: Writer | None, draft: Draft, own: Analysis, past: Past) -> Analysis:
+    """The memory's own answer in the words of the language model, or as it is with a line that says why."""
+    if writer is None:
+        return own
+    try:
+        written = await writer.write(draft)
+    except LanguageModelError as exc:
+        return own.model_copy(update={"degraded": [*own.degraded, str(exc)]})
+    better = {
+        "ai_analysis": written.analysis,
+        "root_cause": written.root_cause,
+        "suggested_actions": [
+            SuggestedAction.of(guarded(action), past.now, draft.incident.service) for action in written.actions
+        ],
+        "prevention": written.prevention,
+        "engine": writer.engine,
+    }
+    return own.model_copy(update=better)
 
 
 def _with_checks(actions: list[Action], book: Playbook, most: int = 2) -> list[Action]:
@@ -242,7 +282,7 @@ def _headline(verdict: Verdict) -> str:
     return text
 
 
-def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...], book: Playbook) -> str:
+def _no_history(matches: tuple[Match, ...]) -> str:
     closest = matches[0] if matches else None
     if closest is None or closest.probability < COUNTS_FROM:
         parts = ["No similar incident in memory."]
@@ -253,14 +293,18 @@ def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...
     if closest is not None and closest.probability >= FLOOR:
         label = one_line(closest.incident.label, 120).rstrip(".")
         parts.append(f"The closest is {closest.incident.id} ({closest.probability:.0%}): {label}.")
-    if kind is FailureType.OTHER:
-        parts.append("The words name no known failure type; the general playbook follows.")
-    elif kind is incident.failure_type:
-        parts.append(f"By its words this is {LABELS[kind]}; the playbook for it follows.")
-    else:
-        parts.append(f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows.")
-    parts.append(brief(book.mechanism, 320))
     return " ".join(parts)
+
+
+def _by_its_type(incident: Incident, book: Playbook) -> str:
+    kind = book.failure_type
+    if kind is FailureType.OTHER:
+        told = "The words name no known failure type; the general playbook follows."
+    elif kind is incident.failure_type:
+        told = f"By its words this is {LABELS[kind]}; the playbook for it follows."
+    else:
+        told = f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows."
+    return f"{told} {brief(book.mechanism, 320)}"
 
 
 def _prevention(match: Match) -> str | None:
@@ -268,7 +312,9 @@ def _prevention(match: Match) -> str | None:
     return one_line(resolution.prevention, 600) if resolution and resolution.prevention else None
 
 
-def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime) -> Prediction:
+def _prediction(
+    incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime, engine: str
+) -> Prediction:
     leading = verdict.leading
     return Prediction(
         incident_id=incident.id,
@@ -277,7 +323,7 @@ def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: f
         failure_type=leading.failure_type if leading else incident.failure_type,
         confidence=verdict.confidence,
         matches=tuple(match.incident.id for match in (leading.matches if leading else recalled.matches[:SHOWN])),
-        engine="memory",
+        engine=engine,
         raw_confidence=raw,
         type_stated=leading is not None and leading.matches[0].incident.failure_type_stated,
     )

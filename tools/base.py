@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..memory.errors import InvalidInput
 from ..memory.memory import IncidentMemory
 from ..memory.text import clean
+from ..prompts.writer import Writer
 
 MAX_TITLE = 500
 MAX_DESCRIPTION = 1_000_000
@@ -29,11 +30,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a tool works with: the memory, where it lies, and which version of the program this is."""
+    """What a tool works with: the memory, where it lies, which version of the program this is, and who puts answers
+    into words (nobody: the memory does)."""
 
     memory: IncidentMemory
     database: Path
     version: str
+    writer: Writer | None = None
 
 
 class Arguments(BaseModel):
