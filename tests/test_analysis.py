@@ -17,7 +17,7 @@ from incidentos.memory.recall import Hit
 from incidentos.memory.risk import Risk
 from incidentos.memory.runbook import MAX_COMMAND
 from incidentos.prompts.playbooks import playbook
-from incidentos.tools.analyze import Analysis, Past, compose
+from incidentos.tools.analyze import Analysis, Past, compose, draft_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 LOOK = Step("Read the counters of redis-1", "redis-cli -h redis-1 INFO stats", Outcome.WORKED)
@@ -43,7 +43,8 @@ def answer(*matches: Match, service: str | None = "cart", kind: FailureType = Fa
         id="now", title="t", description="", updated_at=NOW, created_at=NOW, service=service, failure_type=kind
     )
     recalled = Recalled(matches, ())
-    return compose(incident, False, recalled, weigh(matches, NOW), Past(None, {}, NOW))
+    verdict, past = weigh(matches, NOW), Past(None, {}, NOW)
+    return compose(draft_of(incident, recalled, verdict, past), False, recalled, verdict, past)
 
 
 def test_checks_that_were_run_on_the_same_service_stand_before_the_playbooks() -> None:

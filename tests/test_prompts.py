@@ -15,7 +15,7 @@ from incidentos.memory.memory import IncidentMemory
 from incidentos.prompts.briefs import MOST_DETAILED, severity_rank
 from incidentos.prompts.fence import MAX_DATA
 from incidentos.prompts.templates import TEMPLATES
-from incidentos.tools.analyze import compose, look_back
+from incidentos.tools.analyze import compose, draft_of, look_back
 
 pytestmark = pytest.mark.anyio
 
@@ -233,7 +233,8 @@ async def test_hostile_text_stays_quoted_in_the_memorys_own_answer(
     incident, _ = memory.open_incident(alert, alert, "checkout")
     recalled = memory.find(incident.text, 12, about=incident)
     verdict = weigh(recalled.matches, utcnow())
-    answer = compose(incident, False, recalled, verdict, look_back(memory, incident, recalled, verdict, utcnow()))
+    past = look_back(memory, incident, recalled, verdict, utcnow())
+    answer = compose(draft_of(incident, recalled, verdict, past), False, recalled, verdict, past)
     shown = answer.as_text()
     assert len(shown) < 20_000
     assert not _UNSEEN.search(shown.replace("\n", ""))
