@@ -46,12 +46,12 @@ def data_folder(given: Path | None = None) -> Path | None:
     return folder if any(folder.glob("*.jsonl")) else None
 
 
-def read_parts(folder: Path) -> Parts:
-    """The titles, sentences and services of the real incidents."""
+def read_parts(folder: Path, files: str = "*.jsonl") -> Parts:
+    """The titles, sentences and services of the real incidents in these files of the folder."""
     titles: dict[str, None] = {}
     sentences: dict[str, None] = {}
     services: dict[str, None] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob(files)):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             found = [s.strip() for s in _SENTENCE.split(row["description"]) if _SHORTEST <= len(s.strip()) <= _LONGEST]
