@@ -191,5 +191,6 @@ def _action(number: int, action: Mapping[str, Any]) -> Group:
     if action.get("command"):
         parts.append(Padding(Text(f"$ {action['command']}", style="bold"), (0, 0, 0, 6)))
     shape = SuggestedAction.model_validate(action)
-    parts.append(Padding(Text(f"{shape.record} — {', '.join(shape.sources)}", style="dim"), (0, 0, 0, 4)))
+    told = " — ".join(filter(None, [shape.record, ", ".join(shape.sources)]))
+    parts.append(Padding(Text(told, style="dim"), (0, 0, 0, 4)))
     return Group(*parts)

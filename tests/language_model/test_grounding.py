@@ -14,7 +14,7 @@ from incidentos.memory.probability import Match
 from incidentos.memory.recall import Hit
 from incidentos.memory.risk import Risk
 from incidentos.memory.runbook import from_matches, limit
-from incidentos.prompts.evidence import Draft, evidence_of
+from incidentos.prompts.evidence import Draft, evidence_of, line
 from incidentos.prompts.grounding import FILLER, Checked, check
 from incidentos.prompts.playbooks import playbook
 from incidentos.prompts.reply import Reply
@@ -325,6 +325,26 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
 
 
 # Faults
+
+
+@pytest.mark.parametrize("kind", FailureType)
+def test_a_step_of_a_playbook_copied_as_it_stands_is_no_fault(kind: FailureType) -> None:
+    """The model is asked to copy, so no rule of ours may forbid what our own texts say."""
+    book = playbook(kind)
+    about = replace(draft(()), book=book, actions=book.actions)
+    told = evidence_of(about, 100_000)
+    for action in book.actions:
+        copied = step(
+            action=action.action, command=action.command, expect=action.expect, risk=action.risk.value,
+            sources=list(action.sources),
+        )  # fmt: skip
+        said = {"hypothesis": "a leak", "why": "It waits.", "steps": [copied], "prevention": book.prevention}
+        result = check(Reply.model_validate(said), about, told)
+        assert result.written is not None, (action.action, result.faults)
+        assert result.written.prevention == line(book.prevention)
+        found = result.written.actions[0]
+        assert (found.command, found.verified, found.sources) == (action.command, True, action.sources)
+        assert (found.action, found.expect) == (line(action.action), line(action.expect))
 
 
 def test_a_link_of_the_alert_is_one_too_and_one_of_a_past_incident_is_not() -> None:
