@@ -40,8 +40,9 @@ FILLER = (
 _FILLER = re.compile(rf"\b(?:{'|'.join(map(re.escape, FILLER))})\b")
 
 _OURS = re.compile(
-    r"\bconfidence\b|\bconfident\b|\b\d+\s*%\s*(?:sure|certain|likely|probab)|\bbased on \d+|\b\d+ (?:similar|past) "
-    r"|\bworked \d+ of \d+|\b\d+ of \d+ times\b|\bsuccess rate\b",
+    r"\bconfidence\s*(?:is|of|level|score|:|=|\d)|%\s*confiden|\b(?:high|low|medium|moderate|full|great|no) confidence\b|\bconfident\b"
+    r"|\b\d+\s*%\s*(?:sure|certain|likely|probab)|\bbased on \d+|\b\d+ (?:similar|past) |\bworked \d+ of \d+"
+    r"|\b\d+ of \d+ times\b|\bsuccess rate\s*(?:is|of|:|=)?\s*\d",
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6

@@ -387,6 +387,9 @@ def test_a_root_cause_is_said_once() -> None:
         ({"steps": [step(COUNT, command="x" * 5000)]}, "too long"),
         ({"why": "Confidence: 99%."}, "a count or a confidence"),
         ({"why": "Based on 7 incidents it leaks."}, "a count or a confidence"),
+        ({"why": "I have 95% confidence in it."}, "a count or a confidence"),
+        ({"why": "With high confidence, it leaks."}, "a count or a confidence"),
+        ({"prevention": "It has a success rate of 95%."}, "a count or a confidence"),
         ({"steps": [step(COUNT, action="It worked 5 of 5 times")]}, "a count or a confidence"),
     ],
 )
