@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,9 +21,11 @@ from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, limit
 from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
-from ..prompts.writer import Writer
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
 from .shapes import SimilarIncident, degraded_lines, instant, one_line
+
+if TYPE_CHECKING:
+    from ..prompts.writer import Writer
 
 RECALLED = 12
 """Matches that are weighed. Beyond a dozen, one more agreeing incident no longer moves the confidence."""
