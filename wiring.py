@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import SecretStr
 
 from .memory.embedding.background import BackgroundEmbedder
 from .memory.memory import IncidentMemory
 from .memory.ports import Embedder
 from .memory.stores.sqlite import SqliteStore
-from .prompts.groq import Access
-from .prompts.usage import UsageLog
-from .prompts.writer import GroqWriter
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .prompts.groq import Access
+    from .prompts.writer import GroqWriter
 
 
 def build_memory(settings: Settings) -> IncidentMemory:
@@ -29,11 +32,16 @@ def build_writer(settings: Settings) -> GroqWriter | None:
     """The language model of the settings; None without a key."""
     if settings.groq_api_key is None:
         return None
+    from .prompts.usage import UsageLog
+    from .prompts.writer import GroqWriter
+
     return GroqWriter(groq_access(settings, settings.groq_api_key), UsageLog(settings.groq_log))
 
 
 def groq_access(settings: Settings, key: SecretStr) -> Access:
     """How the settings reach Groq."""
+    from .prompts.groq import Access
+
     return Access(key, settings.groq_model, settings.groq_base_url, settings.groq_deadline)
 
 

@@ -200,5 +200,6 @@ def _action(number: int, action: Mapping[str, Any]) -> Group:
     if action.get("look_for") and action.get("way_back"):
         parts.append(Padding(Text(action["way_back"], style="yellow"), (0, 0, 0, 4)))
     shape = SuggestedAction.model_validate(action)
-    parts.append(Padding(Text(f"{shape.record} — {', '.join(shape.sources)}", style="dim"), (0, 0, 0, 4)))
+    told = " — ".join(filter(None, [shape.record, ", ".join(shape.sources)]))
+    parts.append(Padding(Text(told, style="dim"), (0, 0, 0, 4)))
     return Group(*parts)

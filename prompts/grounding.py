@@ -24,7 +24,8 @@ from .playbooks import playbook
 from .reply import Reply, ReplyStep
 
 MOST_STEPS = 8
-MOST_CHARACTERS = {"hypothesis": 400, "why": 700, "prevention": 500, "action": 400, "expect": 400, "command": 2_000}
+MOST_CHARACTERS = {"hypothesis": 400, "why": 700, "prevention": 800, "action": 600, "expect": 600, "command": 2_000}
+"""What a person reads at night. A step or an advice of the evidence, copied as it stands, passes."""
 
 FILLER = (
     "it appears", "it seems", "it looks like", "appears to be", "seems to be", "check your logs", "check the logs for more",
@@ -39,21 +40,23 @@ FILLER = (
 _FILLER = re.compile(rf"\b(?:{'|'.join(map(re.escape, FILLER))})\b")
 
 _OURS = re.compile(
-    r"\bconfidence\b|\bconfident\b|\b\d+\s*%\s*(?:sure|certain|likely|probab)|\bbased on \d+|\b\d+ (?:similar|past) "
-    r"|\bworked \d+ of \d+|\b\d+ of \d+ times\b|\bsuccess rate\b",
+    r"\bconfidence\s*(?:is|of|level|score|:|=|\d)|%\s*confiden|\b(?:high|low|medium|moderate|full|great|no) confidence\b|\bconfident\b"
+    r"|\b\d+\s*%\s*(?:sure|certain|likely|probab)|\bbased on \d+|\b\d+ (?:similar|past) |\bworked \d+ of \d+"
+    r"|\b\d+ of \d+ times\b|\bsuccess rate\s*(?:is|of|:|=)?\s*\d",
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6
 _NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{4,}")
-_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*:/*/[^\s)\]>\"'`]+|\bwww\.[^\s)\]>\"'`]+|!\[|\]\(|<[a-z!/][^>]*=")
+_LINK = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://[^\s)\]>\"'`]+|\bwww\.[^\s)\]>\"'`]+|\b(?:javascript|data|mailto):\S|!\[|\]\(|<[a-z!/][^>]*="
+)
 _SAID_TWICE = re.compile(r"^(?:the )?root cause is ", re.IGNORECASE)
 _SAME_STEP = 0.5
 """A step without a command is one of a source where they share this much of the shorter one's terms."""
 _SAME_CAUSE = 0.4
 """As between two root causes (`memory.causes`)."""
 _SAME_CAUSE_IN_OTHER_WORDS = 0.6
-"""The same where the hypothesis' words speak of another failure type: half of the words that two causes of one type share
-are the alert's own."""
+"""The same where the hypothesis' words speak of another failure type. A judgment: the words must then do more to prove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +340,7 @@ def _higher(one: Risk, other: Risk) -> Risk:
 
 def _said(text: str) -> str:
     """The step itself, without our mark and without what it showed."""
-    return re.sub(r"^Skip \(failed \d+ of \d+\): ", "", text).split(": ", 1)[0]
+    return re.sub(r"^Skip \(failed [^)]*\): ", "", text).split(": ", 1)[0]
 
 
 def _same(one: Action, other: Action) -> bool:

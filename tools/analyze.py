@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio.to_thread
 from pydantic import Field
@@ -23,10 +23,12 @@ from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
-from ..prompts.writer import Writer
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
+
+if TYPE_CHECKING:
+    from ..prompts.writer import Writer
 
 RECALLED = 12
 """Matches that are weighed. Beyond a dozen, one more agreeing incident no longer moves the confidence."""

@@ -6,14 +6,16 @@ import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..memory.errors import InvalidInput
 from ..memory.memory import IncidentMemory
 from ..memory.text import clean
-from ..prompts.writer import Writer
+
+if TYPE_CHECKING:
+    from ..prompts.writer import Writer
 
 MAX_TITLE = 500
 MAX_DESCRIPTION = 1_000_000

@@ -24,7 +24,7 @@ from incidentos.prompts.groq import Access
 from incidentos.prompts.usage import UsageLog
 from incidentos.prompts.writer import GroqWriter
 from incidentos.server import connect
-from incidentos.tools.analyze import RECALLED, draft_of, weigh
+from incidentos.tools.analyze import RECALLED, draft_of, look_back, weigh
 
 KEY = "gsk_T3stKeyThatIsNoSecret0123456789abcdefghijklmnop"
 STRICT = {"openai/gpt-oss-120b", "openai/gpt-oss-20b"}
@@ -293,7 +293,9 @@ def draft_for(sample_memory: IncidentMemory) -> Callable[..., Draft]:
 def draft_of_alert(memory: IncidentMemory, title: str, description: str, service: str | None) -> Draft:
     incident, _ = memory.open_incident(title, description, service, "SEV1")
     recalled = memory.find(incident.text, RECALLED, about=incident)
-    return draft_of(incident, recalled, weigh(recalled.matches, utcnow()))
+    now = utcnow()
+    verdict = weigh(recalled.matches, now)
+    return draft_of(incident, recalled, verdict, look_back(memory, incident, recalled, verdict, now))
 
 
 @pytest.fixture(scope="session")

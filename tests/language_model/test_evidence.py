@@ -18,8 +18,9 @@ from incidentos.memory.embedding.sentence_transformer import bundled_model_folde
 from incidentos.memory.incident import Incident, Outcome, Resolution, Status, Step, utcnow
 from incidentos.memory.memory import IncidentMemory
 from incidentos.prompts.evidence import BUDGET, Draft, count_tokens, evidence_of, harmless
+from incidentos.prompts.grounding import check
 from incidentos.prompts.question import question, words
-from incidentos.prompts.reply import strict_schema
+from incidentos.prompts.reply import Reply, strict_schema
 from incidentos.server import connect
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,19 @@ def test_the_prompt_of_a_typical_case_has_at_most_2500_tokens() -> None:
 )
 def test_other_prompts_have_no_more(draft_for: Callable[..., Draft], title: str, description: str) -> None:
     assert wordpieces(whole_question(draft_for(title, description))) <= MOST_TOKENS
+
+
+@pytest.mark.slow
+def test_a_faithful_reply_to_every_incident_of_the_sample_holds(
+    draft_for: Callable[..., Draft], sample_incidents: list[Incident], reply_to: Callable[[str], dict[str, Any]]
+) -> None:
+    """The checks are strict with what is made up, not with what the evidence says: its causes and steps, copied, pass."""
+    for incident in sample_incidents:
+        about = draft_for(incident.title, incident.description, incident.service)
+        evidence = evidence_of(about)
+        result = check(Reply.model_validate(reply_to(evidence.text)), about, evidence)
+        assert result.written is not None, (incident.id, result.faults)
+        assert all(action.verified for action in result.written.actions)
 
 
 # The persona
@@ -260,13 +274,14 @@ def test_a_hostile_past_incident_stays_data(
     )  # fmt: skip
     memory.import_batch([evil], embed=False)
     from incidentos.memory.confidence import weigh
-    from incidentos.tools.analyze import draft_of
+    from incidentos.tools.analyze import Past, draft_of
 
     incident, _ = memory.open_incident("frobnicator overheats", "frobnicator overheats", text[:200])
     recalled = memory.find(incident.text, 12, about=incident)
     # However likely recall finds it: here it leads.
     sure = replace(recalled, matches=tuple(replace(match, probability=0.95) for match in recalled.matches))
-    about = draft_of(incident, sure, weigh(sure.matches, utcnow()))
+    now = utcnow()
+    about = draft_of(incident, sure, weigh(sure.matches, now), Past(None, {}, now))
     assert about.leading is not None
     messages = question(evidence_of(about))
     assert "[evil-1] LEADING" in messages[1]["content"] or name == "huge"

@@ -264,3 +264,17 @@ def test_the_page_of_faults_says_what_the_program_says() -> None:
     if os.environ.get("INCIDENTOS_WRITE_GOLDEN"):
         page.write_text(table(), encoding="utf-8")
     assert page.read_text(encoding="utf-8") == table(), "run with INCIDENTOS_WRITE_GOLDEN=1 to write it anew"
+
+
+def test_the_lines_that_the_readme_shows_are_those_that_are_read() -> None:
+    facts = {"model": "openai/gpt-oss-120b", "host": "api.groq.com", "deadline": "8", "seconds": 60, "faults": "filler"}
+    shown = {
+        faults.REFUSED_KEY: {},
+        faults.NO_MODEL: {"model": "llama-3.3-70b-versatile"},
+        faults.RATE_LIMIT: {},
+        faults.TOO_LATE: {},
+        faults.UNGROUNDED: {},
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for fault, others in shown.items():
+        assert f"| {fault.told.format(**{**facts, **others})} |" in readme

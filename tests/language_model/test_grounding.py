@@ -14,7 +14,7 @@ from incidentos.memory.probability import Match
 from incidentos.memory.recall import Hit
 from incidentos.memory.risk import Risk
 from incidentos.memory.runbook import from_matches, limit
-from incidentos.prompts.evidence import Draft, evidence_of
+from incidentos.prompts.evidence import Draft, evidence_of, line
 from incidentos.prompts.grounding import FILLER, Checked, check
 from incidentos.prompts.playbooks import playbook
 from incidentos.prompts.reply import Reply
@@ -187,7 +187,7 @@ def test_what_worked_and_was_left_out_is_back() -> None:
 def test_what_is_known_to_have_failed_does_not_come_back_as_advice(again: dict[str, Any]) -> None:
     found = actions(checked(steps=[step(COUNT), again]))
     assert not [a for a in found if not a.only_failed and ("restart" in f"{a.action} {a.command}".lower())]
-    assert [a.action for a in found if a.only_failed] == [f"Skip (failed 1 of 1): {RESTART.text}"]
+    assert [a.action for a in found if a.only_failed] == [f"Skip (failed once): {RESTART.text}"]
     assert found[-1].only_failed
 
 
@@ -327,6 +327,26 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
 # Faults
 
 
+@pytest.mark.parametrize("kind", FailureType)
+def test_a_step_of_a_playbook_copied_as_it_stands_is_no_fault(kind: FailureType) -> None:
+    """The model is asked to copy, so no rule of ours may forbid what our own texts say."""
+    book = playbook(kind)
+    about = replace(draft(()), book=book, actions=book.actions)
+    told = evidence_of(about, 100_000)
+    for action in book.actions:
+        copied = step(
+            action=action.action, command=action.command, expect=action.expect, risk=action.risk.value,
+            sources=list(action.sources),
+        )  # fmt: skip
+        said = {"hypothesis": "a leak", "why": "It waits.", "steps": [copied], "prevention": book.prevention}
+        result = check(Reply.model_validate(said), about, told)
+        assert result.written is not None, (action.action, result.faults)
+        assert result.written.prevention == line(book.prevention)
+        found = result.written.actions[0]
+        assert (found.command, found.verified, found.sources) == (action.command, True, action.sources)
+        assert (found.action, found.expect) == (line(action.action), line(action.expect))
+
+
 def test_a_link_of_the_alert_is_one_too_and_one_of_a_past_incident_is_not() -> None:
     """Whoever can raise an alert can put a link into it; a postmortem's link is the team's own."""
     link = "https://wiki.example/pool"
@@ -367,6 +387,9 @@ def test_a_root_cause_is_said_once() -> None:
         ({"steps": [step(COUNT, command="x" * 5000)]}, "too long"),
         ({"why": "Confidence: 99%."}, "a count or a confidence"),
         ({"why": "Based on 7 incidents it leaks."}, "a count or a confidence"),
+        ({"why": "I have 95% confidence in it."}, "a count or a confidence"),
+        ({"why": "With high confidence, it leaks."}, "a count or a confidence"),
+        ({"prevention": "It has a success rate of 95%."}, "a count or a confidence"),
         ({"steps": [step(COUNT, action="It worked 5 of 5 times")]}, "a count or a confidence"),
     ],
 )
