@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import tempfile
@@ -24,7 +25,8 @@ import numpy as np
 from ..errors import EmbeddingError
 from ..index.snapshot import remove_stale
 from ..ports import Vectors
-from .graph import write
+from ..samples import SAMPLE
+from .graph import Ranges, write
 from .sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256, SentenceTransformerEmbedder, bundled_model_folder
 
 if TYPE_CHECKING:
@@ -97,27 +99,42 @@ class OnnxEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         try:
-            ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+            ids = self._ids(texts)
             if len(ids) <= _FEW:
                 for row, its_ids in enumerate(ids):
-                    found[row] = _run(self._one, its_ids)
+                    found[row] = _run(self._one, its_ids)[0][0]
             else:
                 session = self._for_several()
                 order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))  # no worker is left with a long one
                 with ThreadPoolExecutor(_WORKERS) as workers:
-                    vectors = workers.map(lambda row: _run(session, ids[row]), order)
+                    vectors = workers.map(lambda row: _run(session, ids[row])[0][0], order)
                     for row, vector in zip(order, vectors, strict=True):
                         found[row] = vector
         except Exception as exc:  # as above
             raise EmbeddingError(f"The fast embedding model failed on a text ({type(exc).__name__}).") from exc
         return found
 
+    def largest(self, texts: Sequence[str], outputs: Sequence[str]) -> dict[str, Vectors]:
+        """The largest absolute values of further outputs over the texts, by name, shape (width,) each."""
+        found: dict[str, Vectors] = {}
+        for ids in self._ids(texts):
+            for name, values in zip(outputs, _run(self._one, ids, outputs), strict=True):
+                seen = np.abs(values[0]).max(axis=0)
+                found[name] = np.maximum(found.get(name, seen), seen)
+        return found
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
     def _for_several(self) -> InferenceSession:
         """Of one thread, so that texts embedded at the same time do not fight for the cores. Made when it is first
         needed: most servers embed a text at a time."""
         with self._lock:
             if self._several is None:
-                self._several = _session(self._file, 1)
+                try:
+                    self._several = _session(self._file, 1)
+                except Exception:  # noqa: BLE001 - the file may be gone since (another version's server): slower, but right
+                    self._several = self._one
             return self._several
 
 
@@ -135,10 +152,10 @@ def _session(model_file: Path, threads: int) -> InferenceSession:
     return onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
 
 
-def _run(session: InferenceSession, ids: list[int]) -> Vectors:
-    """One text. In a batch its activations would be quantised by the range of all the texts in it, so that its vector
-    would depend on its neighbours (cosines down to .98); and a batch is no faster."""
-    found: Vectors = session.run(None, {"input_ids": np.array([ids], dtype=np.int64)})[0][0]
+def _run(session: InferenceSession, ids: list[int], outputs: Sequence[str] = ("embedding",)) -> list[Vectors]:
+    """The outputs for one text, in a batch of one: in a larger one its activations would be quantised by the range of
+    all the texts in it, so that its vector would depend on its neighbours (cosines down to .98); and it is no faster."""
+    found: list[Vectors] = session.run(list(outputs), {"input_ids": np.array([ids], dtype=np.int64)})
     return found
 
 
@@ -189,9 +206,9 @@ def make(reference: SentenceTransformerEmbedder, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as temporary:
         whole, small = Path(temporary) / "fp32.onnx", Path(temporary) / "int8.onnx"
         try:
-            _write(reference, whole, quantised=False)
+            inputs = _write(reference, whole, None)
             _check(whole, expected, PARITY)
-            _write(reference, small, quantised=True)
+            _write(reference, small, _ranges(whole, inputs))
         except (EmbeddingError, OSError):
             raise
         except Exception as exc:  # onnx raises anything
@@ -208,10 +225,17 @@ def make(reference: SentenceTransformerEmbedder, folder: Path) -> Path:
     return target
 
 
-def _write(reference: SentenceTransformerEmbedder, target: Path, *, quantised: bool) -> None:
+def _write(reference: SentenceTransformerEmbedder, target: Path, ranges: Ranges | None) -> dict[str, str]:
     transformer = reference.transformer
     weights = {name: tensor.detach().cpu().float().numpy() for name, tensor in transformer.state_dict().items()}
-    write(weights, transformer.config, _MAX_TOKENS, target, quantised=quantised)
+    return write(weights, transformer.config, _MAX_TOKENS, target, ranges)
+
+
+def _ranges(model_file: Path, inputs: dict[str, str]) -> Ranges:
+    """The ranges of the dense layers' inputs, over the probes and the sample incidents."""
+    samples = [json.loads(line)["description"] for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    largest = OnnxEmbedder(model_file).largest([*PROBES, *samples], sorted(set(inputs.values())))
+    return {layer: largest[name] for layer, name in inputs.items()}
 
 
 def _check(model_file: Path, expected: Vectors, least: float) -> None:
