@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .failure_types import classify
 from .incident import FailureType, Incident
 from .index.tokens import terms
@@ -16,7 +18,7 @@ def same_cause(one: Incident, other: Incident) -> bool:
     kind, other_kind = type_of_cause(one), type_of_cause(other)
     if kind is not FailureType.OTHER and other_kind is not FailureType.OTHER:
         return kind is other_kind
-    mine, theirs = set(terms(one.root_cause or "")), set(terms(other.root_cause or ""))
+    mine, theirs = _terms_of(one.root_cause or ""), _terms_of(other.root_cause or "")
     shorter = min(len(mine), len(theirs))
     return shorter > 0 and len(mine & theirs) / shorter >= _OVERLAP
 
@@ -24,4 +26,17 @@ def same_cause(one: Incident, other: Incident) -> bool:
 def type_of_cause(incident: Incident) -> FailureType:
     """The stated type, or the one that the cause itself speaks of. That the symptoms use the same words proves no
     common cause."""
-    return incident.failure_type if incident.failure_type_stated else classify(None, "", incident.root_cause)
+    return incident.failure_type if incident.failure_type_stated else _type_of(incident.root_cause)
+
+
+# A query compares each of its hits with the others, so each cause is read many times.
+
+
+@lru_cache(maxsize=1024)
+def _type_of(cause: str | None) -> FailureType:
+    return classify(None, "", cause)
+
+
+@lru_cache(maxsize=1024)
+def _terms_of(cause: str) -> frozenset[str]:
+    return frozenset(terms(cause))

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .incident import Incident, Status
-from .index.closeness import Closeness, look_closely
+from .index.closeness import CloseLook, Closeness
 from .index.columns import Column
 from .index.fields import searched_vectors, term_frequencies, weighted_texts
+from .index.fusion import COSINE_SPREAD, EXACT, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
 from .index.semantic import SemanticIndex
@@ -47,11 +48,6 @@ GRAM_WEIGHT = 1.0
 
 RERANKED = 24
 """Hits that are compared letter by letter; measured, 20 give what 1,000 give."""
-
-_PRIOR_STRENGTH = 20
-_PRIOR_SPREAD = {"lexical": 0.07, "cosine": 0.11}
-"""In a small memory a standard deviation means little, so it is drawn towards a typical one, as if that many more
-incidents had been seen."""
 
 SNAPSHOT_FROM = 2000
 """Incidents from which on the index is kept on disk: fewer are read faster than a person notices."""
@@ -239,7 +235,7 @@ class Recall:
                 ),
                 self._lexical.freeze(kept),
                 (self._semantic.rows_of(kept), self._dimensions),
-                lambda rows: self._semantic.freeze(kept, rows),
+                lambda rows, projected: self._semantic.freeze(kept, rows, projected),
             )
             self._reset()  # and go on from what was kept, which takes a fraction of the memory
             self.sync()
@@ -279,49 +275,54 @@ class Recall:
             if not count or limit < 1:
                 return []
             wanted = self._query_terms(query.text)
-            ceiling = sum(weight * self._lexical.idf(term) for term, weight in wanted.items()) * (K1 + 1)
+            telling = {term: self._lexical.idf(term) for term in wanted}
+            ceiling = sum(weight * telling[term] for term, weight in wanted.items()) * (K1 + 1)
             lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
-            score = LEXICAL_WEIGHT * _standard(lexical, allowed, "lexical")
-            whole = best = None
+            arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
             if query.vector is not None and self._embedded.view.any():
                 whole, best = self._semantic.scores(query.vector)
-                score += WHOLE_WEIGHT * _standard(whole, allowed, "cosine")
-                score += BEST_WEIGHT * _standard(best, allowed, "cosine")
-            near = np.zeros(len(score), dtype=np.float32) if query.at is None else self._nearness(query.at)
-            score += TIME_WEIGHT * near * np.clip(score / np.float32(FULL_TRUST), 0, 1)
-            score[~allowed] = -np.inf
+                arms.append(Arm.of(whole, WHOLE_WEIGHT, allowed, count, COSINE_SPREAD))
+                arms.append(Arm.of(best, BEST_WEIGHT, allowed, count, COSINE_SPREAD))
+            near = None if query.at is None else self._nearness(query.at)
+            score = _with_time(fused(arms), near)
+            if count < len(score):
+                score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
-            top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
-            # Ties go to the newer entry, whose slot is higher.
-            top = top[np.lexsort((-top, -score[top]))][:count]
+            if query.vector is not None and whole is not None and best is not None and self._semantic.projects:
+                top = np.sort(highest(score, max(count, EXACT)))
+                top = top[allowed[top]]
+                whole[top], best[top] = self._semantic.exact(top, query.vector)
+                score[top] = _with_time(fused(arms, top), None if near is None else near[top])
+                top = top[highest(score[top], count)]
+            else:
+                top = highest(score, count)
+            top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             found = {s.incident.id: s for s in self._store.get_many([self._ids[slot] for slot in top], self._model)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
             stored = [found[self._ids[slot]] for slot in top]
-            telling = {term: self._lexical.idf(term) for term in wanted}
-            grams, looks = look_closely(query.text, query.vector, telling, self._sampled_grams(), stored[:RERANKED])
-            score[top[:RERANKED]] += np.float32(GRAM_WEIGHT) * grams  # never negative: the others stay behind
-            looks += [Closeness()] * (len(stored) - len(looks))
-            hits = [
+            look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), stored[:RERANKED])
+            score[top[:RERANKED]] += np.float32(GRAM_WEIGHT) * look.likeness  # never negative: the others stay behind
+            return [
                 Hit(
-                    incident=its.incident,
-                    score=float(score[slot]),
-                    lexical=float(lexical[slot]),
-                    cosine=None if whole is None else float(whole[slot]),
-                    best=None if best is None else float(best[slot]),
-                    closeness=closeness,
-                    nearness=float(near[slot]),
-                    vector=None if whole is None else self._semantic.whole(int(slot)),
+                    incident=stored[place].incident,
+                    score=float(score[top[place]]),
+                    lexical=float(lexical[top[place]]),
+                    cosine=None if whole is None else float(whole[top[place]]),
+                    best=None if best is None else float(best[top[place]]),
+                    closeness=look.at(place) if place < RERANKED else Closeness(),
+                    nearness=0.0 if near is None else float(near[top[place]]),
+                    vector=None if whole is None else self._semantic.whole(int(top[place])),
                 )
-                for slot, its, closeness in zip(top, stored, looks, strict=True)
+                for place in np.lexsort((-top, -score[top]))[:limit]
             ]
-            return [hits[place] for place in np.lexsort((-top, -score[top]))[:limit]]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
         """How near in time each incident is, shape (slots,): 1 within the same hour, 0 from a week on, and where the
         time is unknown."""
         gap = np.abs(self._created.view - at.timestamp())
-        near = 1 - np.log1p(gap / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
-        nearness: npt.NDArray[np.float32] = np.nan_to_num(near).clip(min=0).astype(np.float32)
+        within = np.flatnonzero(gap < _TIME_REACH)
+        nearness = np.zeros(len(gap), dtype=np.float32)
+        nearness[within] = 1 - np.log1p(gap[within] / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
         return nearness
 
     def _sampled_grams(self) -> Grams:
@@ -340,11 +341,14 @@ class Recall:
             if service:
                 number = self._service_number(service)
                 allowed &= (self._service.view == number) | (self._service.view == -1)
-            if not allowed.any() or not self._embedded.view.any():
+            slots = np.flatnonzero(allowed)
+            if not len(slots) or not self._embedded.view.any():
                 return None
-            cosines = np.where(allowed, self._semantic.scores(vector)[0], -2)
-            slot = int(np.argmax(cosines))
-            return self._ids[slot], float(cosines[slot])
+            if len(slots) > EXACT:  # mostly a few are open, and the rest need not be read
+                slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], EXACT)])
+            cosines = self._semantic.exact(slots, vector)[0]
+            nearest = int(np.argmax(cosines))
+            return self._ids[slots[nearest]], float(cosines[nearest])
 
     def shared_terms(self, words: Mapping[str, str], incident_id: str, limit: int = 6) -> list[str]:
         """The words that a query (its `surface_forms`) and an incident have in common, the most telling first."""
@@ -378,10 +382,6 @@ class Recall:
         return allowed
 
 
-def _standard(values: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], kind: str) -> npt.NDArray[np.float32]:
-    """The values in standard deviations from the mean of those that are allowed."""
-    seen = values[allowed]
-    strength = _PRIOR_STRENGTH
-    variance = (float(seen.var()) * len(seen) + _PRIOR_SPREAD[kind] ** 2 * strength) / (len(seen) + strength)
-    standard: npt.NDArray[np.float32] = (values - seen.mean()) / np.float32(math.sqrt(variance))
-    return standard
+def _with_time(score: npt.NDArray[np.float32], near: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    """The fused score with what nearness in time adds to it."""
+    return score if near is None else score + TIME_WEIGHT * near * np.clip(score / np.float32(FULL_TRUST), 0, 1)

@@ -125,13 +125,14 @@ def reads_environment(module: Path) -> bool:
 
 def test_the_environment_is_read_by_the_settings_alone() -> None:
     # pydantic-settings reads it for settings.py. The server hands it on to the process of the demo's server, and the
-    # reference embedder gives a library its default.
+    # reference embedder and settings.py give a library its default.
     found = {m.as_posix() for m in MODULES if reads_environment(m)}
-    assert found == {"server.py", "memory/embedding/sentence_transformer.py"}
+    assert found == {"server.py", "settings.py", "memory/embedding/sentence_transformer.py"}
     uses = {
         module: [ast.unparse(node) for node in ast.walk(tree(Path(module))) if "os.environ" in ast.unparse(node)]
         for module in found
     }
+    assert any("setdefault('OPENBLAS_NUM_THREADS'" in use for use in uses["settings.py"])
     assert any("{**os.environ" in use for use in uses["server.py"])
     assert any("setdefault('TOKENIZERS_PARALLELISM'" in u for u in uses["memory/embedding/sentence_transformer.py"])
 

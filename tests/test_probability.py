@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidentos.memory.incident import FailureType, Incident, Resolution, Status
-from incidentos.memory.index.closeness import Closeness, look_closely, opening
+from incidentos.memory.index.closeness import CloseLook, Closeness, opening
 from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
 from incidentos.memory.index.grams import Grams
 from incidentos.memory.index.passage import best_passage
@@ -166,7 +166,6 @@ def test_the_heading_is_embedded_and_compared_and_not_searched(make: Make) -> No
     assert of_heading[1] == 1
     assert searched_vectors(vectors)[:, 1].max() == 0
     assert len(searched_vectors(vectors)) == len(texts) - 1
-    _, looks = look_closely("pool", of_heading, {}, Grams(()), [StoredVectors(incident, vectors)])
-    assert looks[0].title == 1.0
-    _, looks = look_closely("pool", of_heading, {}, Grams(()), [StoredVectors(incident, None)])
-    assert looks[0].title is None
+    for its_vectors, cosine in ((vectors, 1.0), (None, None)):
+        look = CloseLook("pool", of_heading, {}, Grams(()), [StoredVectors(incident, its_vectors)])
+        assert look.at(0).title == cosine

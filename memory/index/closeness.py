@@ -41,10 +41,8 @@ class Closeness:
     title: float | None = None
 
 
-def look_closely(
-    query: str, vector: Vectors | None, telling: Mapping[str, float], grams: Grams, found: Sequence[StoredVectors]
-) -> tuple[npt.NDArray[np.float32], list[Closeness]]:
-    """Compare a query with a few documents.
+class CloseLook:
+    """A comparison of a query with a few documents.
 
     Args:
         query: its text.
@@ -52,27 +50,38 @@ def look_closely(
         telling: how telling each of its terms is, in nats.
         grams: the statistics for comparing letters.
         found: the documents.
-
-    Returns:
-        Likeness by letters in standard deviations, never negative, shape (documents,); and each document's closeness.
     """
-    incidents = [stored.incident for stored in found]
-    alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
-    first = set(terms(opening(query)))
-    telling_first = {term: weight for term, weight in telling.items() if term in first}
-    looks = []
-    for place, stored in enumerate(found):
+
+    def __init__(
+        self,
+        query: str,
+        vector: Vectors | None,
+        telling: Mapping[str, float],
+        grams: Grams,
+        found: Sequence[StoredVectors],
+    ) -> None:
+        incidents = [stored.incident for stored in found]
+        self._alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
+        first = set(terms(opening(query)))
+        self._vector, self._found, self._telling = vector, found, telling
+        self._telling_first = {term: weight for term, weight in telling.items() if term in first}
+
+    @property
+    def likeness(self) -> npt.NDArray[np.float32]:
+        """Likeness by letters in standard deviations, never negative, shape (documents,)."""
+        return self._alike.scores
+
+    def at(self, place: int) -> Closeness:
+        """How near the document at that place comes."""
+        stored = self._found[place]
         its_heading = None if stored.vectors is None else heading_vector(stored.vectors)
-        looks.append(
-            Closeness(
-                letters=float(alike.coverage[place]),
-                heading=float(alike.headings[place]),
-                passage=best_passage(telling, stored.incident.text, PASSAGE),
-                opening=best_passage(telling_first, stored.incident.text, OPENING),
-                title=None if vector is None or its_heading is None else float(its_heading @ vector),
-            )
+        return Closeness(
+            letters=float(self._alike.coverage[place]),
+            heading=float(self._alike.headings[place]),
+            passage=best_passage(self._telling, stored.incident.text, PASSAGE),
+            opening=best_passage(self._telling_first, stored.incident.text, OPENING),
+            title=None if self._vector is None or its_heading is None else float(its_heading @ self._vector),
         )
-    return alike.scores, looks
 
 
 def opening(text: str) -> str:

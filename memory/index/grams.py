@@ -82,25 +82,36 @@ class Grams:
         weights /= weights.sum() or 1.0
         table = np.zeros(1 << 16, dtype=np.intp)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
-        scores = np.zeros(len(documents), dtype=np.float32)
-        coverage = np.zeros(len(documents), dtype=np.float32)
-        for number, texts in enumerate(documents):
-            frequency, length = np.zeros(len(wanted)), 0.0
-            for text, weight in texts.items():
-                its = runs(text)
-                place = table[_hash(its)]
-                frequency += weight * np.bincount(place[wanted[place] == its], minlength=len(wanted))
-                length += weight * len(its)
-            scores[number] = weights @ self._saturate(frequency, length)
-            coverage[number] = weights @ (frequency > 0)
+        each = [
+            (number, runs(text), weight) for number, texts in enumerate(documents) for text, weight in texts.items()
+        ]
+        its = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for _, found, _ in each)])
+        sizes = [len(found) for _, found, _ in each]
+        of = np.repeat(np.array([number for number, _, _ in each], dtype=np.intp), sizes)
+        weight_of = np.repeat(np.array([weight for _, _, weight in each], dtype=np.float64), sizes)
+        place = table[_hash(its)]
+        held = wanted[place] == its
+        cells = of[held] * len(wanted) + place[held]
+        counted = np.bincount(cells, weights=weight_of[held], minlength=len(documents) * len(wanted))
+        frequency = counted.astype(np.float64).reshape(len(documents), len(wanted))
+        length = np.bincount(of, weights=weight_of, minlength=len(documents))
+        scores = (self._saturate(frequency, length[:, None]) @ weights).astype(np.float32)
         scores /= np.float32(self._spread(weights[known], at[known]))
-        return Likeness(scores, coverage, np.array([self._held(text, wanted) for text in headings], dtype=np.float32))
+        coverage = ((frequency > 0) @ weights).astype(np.float32)
+        return Likeness(scores, coverage, self._held([runs(text) for text in headings], wanted))
 
-    def _held(self, heading: str, wanted: Runs) -> float:
-        """The share of a heading's runs that are among the wanted ones, the rare ones weighing more."""
-        its = np.unique(runs(heading))
+    def _held(self, headings: Sequence[Runs], wanted: Runs) -> npt.NDArray[np.float32]:
+        """The share of each heading's runs that are among the wanted ones, the rare ones weighing more."""
+        of = np.repeat(np.arange(len(headings), dtype=np.uint64), [len(its) for its in headings])
+        its = np.concatenate([np.zeros(0, dtype=np.uint32), *headings])
+        cells = np.sort((of << np.uint64(32)) | its)
+        cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # each run of a heading once
+        of, its = (cells >> np.uint64(32)).astype(np.intp), cells.astype(np.uint32)
         idf = self._idf(its)[0]
-        return float(idf @ np.isin(its, wanted) / idf.sum()) if len(its) else 0.0
+        total = np.bincount(of, weights=idf, minlength=len(headings))
+        held = np.bincount(of, weights=idf * _find(wanted, its)[1], minlength=len(headings))
+        share: npt.NDArray[np.float32] = (held / np.where(total > 0, total, 1.0)).astype(np.float32)
+        return share
 
     def _idf(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
         """How telling each run is, in nats; whether the sample holds it, and where."""

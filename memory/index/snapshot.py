@@ -25,14 +25,14 @@ import numpy.typing as npt
 
 from ..ports import Vectors
 from .lexical import FrozenPostings
-from .semantic import FrozenVectors
+from .semantic import PROJECTED, PROJECTED_FROM, FrozenVectors
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
 _STALE = 3600.0
 _MANIFEST = "manifest.json"
-_UNCHECKED = "rows"
+_UNCHECKED = frozenset({"rows", "projected"})
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
 
 
@@ -69,7 +69,7 @@ def save(
     columns: Columns,
     postings: FrozenPostings,
     shape: tuple[int, int],
-    fill: Callable[[Vectors], FrozenVectors],
+    fill: Callable[[Vectors, Vectors | None], FrozenVectors],
 ) -> None:
     """Write a snapshot and remove the ones before it.
 
@@ -80,7 +80,7 @@ def save(
         columns: of the documents.
         postings: of the documents.
         shape: of the matrix of vectors.
-        fill: writes the vectors into the given matrix, which lies in the file.
+        fill: writes the vectors, and the projections of many, into the given matrices, which lie in the files.
 
     Raises:
         OSError: the folder cannot be written; nothing of a snapshot is left there.
@@ -91,10 +91,18 @@ def save(
     work.mkdir(mode=0o700)
     try:
         rows = np.lib.format.open_memmap(work / "rows.npy", mode="w+", dtype=np.float32, shape=shape)
-        starts = fill(rows).starts
+        projected = None
+        if shape[0] >= PROJECTED_FROM and shape[1] > PROJECTED:
+            projected = np.lib.format.open_memmap(
+                work / "projected.npy", mode="w+", dtype=np.float32, shape=(shape[0], PROJECTED)
+            )
+        filled = fill(rows, projected)
+        arrays: dict[str, Any] = {**_arrays(columns), **_arrays(postings), "starts": filled.starts}
+        if projected is not None:
+            arrays["directions"] = filled.directions
+            projected.flush()
         rows.flush()
-        del rows  # a file that is mapped cannot be renamed on Windows
-        arrays = {**_arrays(columns), **_arrays(postings), "starts": starts}
+        del rows, projected, filled  # a file that is mapped cannot be renamed on Windows
         for name, values in arrays.items():
             np.save(work / f"{name}.npy", values)
         files = {path.stem: _describe(path) for path in sorted(work.glob("*.npy"))}
@@ -145,7 +153,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
         services=tuple(manifest["services"]),
         columns=Columns(*(arrays[field.name] for field in fields(Columns))),
         postings=FrozenPostings(*(arrays[field.name] for field in fields(FrozenPostings))),
-        vectors=FrozenVectors(arrays["rows"], arrays["starts"]),
+        vectors=FrozenVectors(arrays["rows"], arrays["starts"], arrays.get("projected"), arrays.get("directions")),
     )
 
 
@@ -156,7 +164,7 @@ def _arrays(values: Columns | FrozenPostings) -> dict[str, npt.NDArray[Any]]:
 def _describe(path: Path) -> list[int]:
     """Size and CRC-32 of a file; the CRC is 0 for the vectors."""
     crc = 0
-    if path.stem != _UNCHECKED:
+    if path.stem not in _UNCHECKED:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 crc = zlib.crc32(block, crc)

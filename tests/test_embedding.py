@@ -1,0 +1,158 @@
+"""What a user may rely on of the fast embedder and of search in a large memory: the reference's vectors, and the hits of
+an exact search."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incidentos.memory.embedding import onnx
+from incidentos.memory.embedding.onnx import PARITY, PROBES, OnnxEmbedder, cached, load_or_make
+from incidentos.memory.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder
+from incidentos.memory.index.fusion import Arm, fused, highest
+from incidentos.memory.index.semantic import PROJECTED, SemanticIndex
+from incidentos.memory.ports import Embedder
+
+OTHERS = ("disk full on db-1", "p99 latency of checkout is 7 s since the rollout", "x509: certificate has expired")
+
+
+# The embedder
+
+
+def test_the_vector_of_a_text_does_not_depend_on_what_is_embedded_with_it(real_embedder: Embedder) -> None:
+    """Alone, in company, twice, empty or of another script: the same numbers."""
+    texts = [*PROBES, *OTHERS, "", "データベース接続プール", OTHERS[0]]
+    together = real_embedder.embed(texts)
+    alone = np.array([real_embedder.embed([text])[0] for text in texts])
+    assert np.array_equal(together, alone)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_fast_model_computes_what_the_reference_computes(tmp_path: Path, real_embedder: Embedder) -> None:
+    """In float32 to three digits and more, in int8 to two, on texts that set no range."""
+    reference = SentenceTransformerEmbedder(BUNDLED_MODEL)
+    expected = reference.embed([*PROBES, *OTHERS])
+    onnx._write(reference, tmp_path / "fp32.onnx", None)
+    plain = OnnxEmbedder(tmp_path / "fp32.onnx").embed([*PROBES, *OTHERS])
+    assert ((plain * expected).sum(axis=1)).min() >= PARITY
+    assert ((real_embedder.embed([*PROBES, *OTHERS]) * expected).sum(axis=1)).min() >= 0.98
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_a_damaged_model_file_is_not_used_and_goes(model_cache: Path, tmp_path: Path, damage: str) -> None:
+    """One byte is enough; the sound file beside it is."""
+    sound = next(cached(model_cache))
+    content = bytearray(sound.read_bytes())
+    content[len(content) // 2] ^= 1
+    bad = {"flipped": bytes(content), "truncated": sound.read_bytes()[:-1], "empty": b""}[damage]
+    (tmp_path / sound.name).write_bytes(bad)
+    assert list(cached(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_damaged_model_file_is_made_anew_and_two_that_make_it_use_one(model_cache: Path, tmp_path: Path) -> None:
+    """What a half-written cache costs is time alone, and nothing else is left in the folder."""
+    sound = next(cached(model_cache))
+    (tmp_path / sound.name).write_bytes(sound.read_bytes()[:1000])
+    assert isinstance(made := load_or_make(tmp_path), OnnxEmbedder)
+    assert [path.name for path in tmp_path.iterdir()] == [sound.name]
+    assert np.array_equal(made.embed(OTHERS), load_or_make(model_cache).embed(OTHERS))
+    reference = SentenceTransformerEmbedder(BUNDLED_MODEL)
+    assert onnx.make(reference, tmp_path) == tmp_path / sound.name
+
+
+@pytest.mark.slow
+def test_without_room_for_the_fast_model_the_reference_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up in the middle of the export: it answers all the same, and leaves no half of a file."""
+
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx, "write", full)
+    assert isinstance(load_or_make(tmp_path), SentenceTransformerEmbedder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_file_that_goes_while_the_server_runs_takes_nothing_from_it(model_cache: Path, tmp_path: Path) -> None:
+    """Another version's server may tidy the folder before this one embeds its first batch."""
+    file = tmp_path / next(cached(model_cache)).name
+    shutil.copy(next(cached(model_cache)), file)
+    embedder = OnnxEmbedder(file)
+    file.unlink()
+    assert np.array_equal(embedder.embed(PROBES), load_or_make(model_cache).embed(PROBES))
+
+
+# A large memory
+
+
+def clustered(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
+    """Unit vectors as a language model gives them: some directions matter, and texts come in kinds."""
+    kinds = rng.normal(size=(200, 384)) * np.linspace(3, 0.3, 384)
+    found = kinds[rng.integers(0, len(kinds), count)] + rng.normal(size=(count, 384)) * 0.5
+    unit: npt.NDArray[np.float32] = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
+    """The projections put the nearest among the first few hundred, the exact cosines put them in order; what was added
+    since is exact anyway."""
+    rng = np.random.default_rng(5)
+    rows, counts = clustered(rng, 13_000), rng.integers(1, 4, 4_000)
+    index = SemanticIndex(384)
+    ends = np.cumsum(counts)
+    for slot, end in enumerate(ends):
+        index.add(slot, rows[end - counts[slot] : end])
+    kept = rng.random(len(counts)) < 0.9
+    projected = np.empty((index.rows_of(kept), PROJECTED), dtype=np.float32)
+    large = SemanticIndex(384, index.freeze(kept, projected=projected))
+    plain = SemanticIndex(384, index.freeze(kept))
+    assert large.projects
+    assert not plain.projects
+    for memory in (large, plain):
+        memory.add(int(kept.sum()), rows[-30:-28])
+    for query in rows[-20:]:
+        whole, best = plain.scores(query)
+        rough_whole, rough_best = large.scores(query)
+        assert rough_whole[-1] == pytest.approx(whole[-1], abs=1e-6)
+        for rough, true in ((rough_whole, whole), (rough_best, best)):
+            assert rough.mean() == pytest.approx(true.mean(), abs=0.01)
+            assert rough.std() == pytest.approx(true.std(), rel=0.03)
+        first = np.argsort(-best)[:20]
+        assert set(first) <= set(highest(rough_best, 400))
+        slots = np.sort(highest(rough_best, 400))
+        exact_whole, exact_best = large.exact(slots, query)
+        assert np.allclose(exact_whole, whole[slots], atol=1e-6)
+        assert np.allclose(exact_best, best[slots], atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300_000), st.integers(1, 3_000), st.integers(1, 50), st.integers(0, 2**32 - 1))
+def test_the_highest_scores_are_the_highest_however_many_are_alike(n: int, count: int, kinds: int, seed: int) -> None:
+    """Ties, scores of minus infinity and sizes on both sides of the short cut."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=kinds)[rng.integers(0, kinds, n)].astype(np.float32)
+    scores[rng.random(n) < rng.random()] = -np.inf
+    found = highest(scores, count)
+    assert len(found) == len(set(found)) == min(n, count)
+    assert np.array_equal(np.sort(scores[found]), np.sort(scores)[-len(found) :])
+
+
+def test_arms_are_added_in_standard_deviations_from_their_means() -> None:
+    """Whatever the scale of an arm; slots out of scope do not shape it."""
+    rng = np.random.default_rng(1)
+    scores, allowed = rng.normal(3, 2, 5_000).astype(np.float32), np.arange(5_000) < 4_000
+    scores[~allowed] = 1e6
+    arm = Arm.of(scores, 2.0, allowed, 4_000, spread=2.0)
+    total = fused([arm, arm])[allowed]
+    seen = scores[allowed]
+    assert np.allclose(total, 4 * (seen - seen.mean()) / seen.std(), atol=0.01)
+    assert np.array_equal(fused([arm, arm], np.array([7, 3])), total[[7, 3]])
