@@ -58,7 +58,7 @@ from .tools import analyze, find, listing, resolve, resources, sync
 from .tools.base import Desk, Tool
 from .tools.shapes import one_line
 from .wire import WholeLines
-from .wiring import build_memory
+from .wiring import build_memory, share_memory
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
@@ -132,7 +132,7 @@ class IncidentServer:
             yield
             return
         memory = build_memory(self._settings)
-        self._desk = Desk(memory, self._settings.database, __version__)
+        self._desk = Desk(memory, self._settings.database, __version__, share_memory(self._settings, memory))
         try:
             memory.embedder.start()
             async with anyio.create_task_group() as tasks:
@@ -149,6 +149,8 @@ class IncidentServer:
             await anyio.to_thread.run_sync(self.desk.memory.warm_up, abandon_on_cancel=True)
         except IncidentOSError as exc:  # the first call meets it again, and there it is the user's to read
             print(f"incidentos: {exc}", file=sys.stderr, flush=True)
+        if self.desk.shared is not None:  # only now: the import of its client would slow the model down
+            await self.desk.shared.run()
 
     # Tools
 
@@ -274,13 +276,15 @@ class IncidentServer:
                 continue
             if events:
                 seen = events[-1].number
+                if self.desk.shared is not None and any(event.action != "pulled" for event in events):
+                    self.desk.shared.nudge()
                 await self._announce(events)
             await anyio.to_thread.run_sync(self.desk.memory.tidy)
 
     async def _announce(self, events: list[Event]) -> None:
         uris = dict.fromkeys(resources.incident_uri(event.incident_id) for event in events)
         uris.update(dict.fromkeys(("incidents://all", "incidents://open", "incidents://status")))
-        listed_anew = any(event.action in {"created", "imported", "deleted"} for event in events)
+        listed_anew = any(event.action in {"created", "imported", "pulled", "deleted"} for event in events)
         if listed_anew:
             await self._bus.publish(ResourcesListChanged())
         for uri in uris:

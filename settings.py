@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DATABASE_NAME = "memory.db"
+HINDSIGHT_CLOUD = "https://api.hindsight.vectorize.io"
 
 
 class Settings(BaseSettings):
@@ -33,8 +34,27 @@ class Settings(BaseSettings):
         default=None, validation_alias="GROQ_API_KEY", description="Not used yet by this version."
     )
     hindsight_api_key: SecretStr | None = Field(
-        default=None, validation_alias="HINDSIGHT_API_KEY", description="Not used yet by this version."
+        default=None, validation_alias="HINDSIGHT_API_KEY", description="Connects the team's shared memory."
     )
+    hindsight_base_url: str | None = Field(
+        default=None,
+        validation_alias="HINDSIGHT_BASE_URL",
+        pattern=r"^https?://[^\s]+$",
+        description="A Hindsight server of one's own instead of Hindsight's cloud.",
+    )
+    hindsight_bank: str = Field(
+        default="incidentos-incidents",
+        validation_alias="INCIDENTOS_HINDSIGHT_BANK",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="The bank that the team shares.",
+    )
+
+    @property
+    def hindsight_url(self) -> str | None:
+        """Where the shared memory is; None where none is connected, which takes a key or an address."""
+        if self.hindsight_base_url:
+            return self.hindsight_base_url.rstrip("/")
+        return HINDSIGHT_CLOUD if self.hindsight_api_key and self.hindsight_api_key.get_secret_value() else None
 
     @property
     def database(self) -> Path:

@@ -1,12 +1,19 @@
-"""Builds the memory from the settings: which store, which embedder."""
+"""Builds the memory from the settings: which store, which embedder, which shared memory."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from . import __version__
 from .memory.embedding.background import BackgroundEmbedder
 from .memory.memory import IncidentMemory
 from .memory.ports import Embedder
 from .memory.stores.sqlite import SqliteStore
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .memory.hindsight.client import HindsightMemory
+    from .memory.sync.service import SharedMemory
 
 
 def build_memory(settings: Settings) -> IncidentMemory:
@@ -18,6 +25,27 @@ def build_memory(settings: Settings) -> IncidentMemory:
     store = SqliteStore(settings.database)
 
     return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)
+
+
+def connect_cloud(settings: Settings) -> HindsightMemory | None:
+    """The team's memory, or None where none is set. For one event loop; nothing is sent yet."""
+    url = settings.hindsight_url
+    if url is None:
+        return None
+    from .memory.hindsight.client import HindsightMemory
+
+    key = settings.hindsight_api_key
+    return HindsightMemory(url, settings.hindsight_bank, key.get_secret_value() if key else None, __version__)
+
+
+def share_memory(settings: Settings, memory: IncidentMemory) -> SharedMemory | None:
+    """The memory, connected to the team's, or None where none is set."""
+    cloud = connect_cloud(settings)
+    if cloud is None:
+        return None
+    from .memory.sync.service import SharedMemory
+
+    return SharedMemory(memory, cloud)
 
 
 def load_embedder(settings: Settings) -> Embedder:

@@ -52,7 +52,7 @@ def doctor(settings: Settings, *, as_json: bool) -> int:
 
 def _examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "program", f"incidentos {__version__}, Python {platform.python_version()}, {sys.platform}")
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _database, _model, _keys)
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _database, _model, _keys, hindsight)
     for check in checks:
         yield from check(settings)
 
@@ -108,7 +108,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         )
     for model, count in models:
         yield Finding("ok", "vectors", f"{count} of {counts.incidents} incidents by {model}")
-    yield Finding("ok", "outbox", f"{counts.pending_sync} changes wait for a shared memory (none is connected)")
+    where = "the shared memory" if settings.hindsight_url else "a shared memory (none is connected)"
+    yield Finding("ok", "outbox", f"{counts.pending_sync} changes wait for {where}")
     bands = ", ".join(f"{b.low:.0%}-{b.high:.0%}: {b.right:.0%} of {b.count}" for b in record.bands)
     told = record.summary + (f"; right by what was stated: {bands}" if bands else "")
     yield Finding("ok", "track record", told, figures=record.as_json())
@@ -136,6 +137,13 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
-    for name, key in (("GROQ_API_KEY", settings.groq_api_key), ("HINDSIGHT_API_KEY", settings.hindsight_api_key)):
-        state = "set, but this version does not use it" if key else "not set; nothing needs it"
-        yield Finding("note", name, state)
+    state = "set, but this version does not use it" if settings.groq_api_key else "not set; nothing needs it"
+    yield Finding("note", "GROQ_API_KEY", state)
+
+
+def hindsight(settings: Settings) -> Iterator[Finding]:
+    """What there is to say of the team's memory."""
+    from .doctor_hindsight import examine
+
+    for level, detail, advice, figures in examine(settings):
+        yield Finding(level, "Hindsight", detail, advice, figures)

@@ -105,7 +105,7 @@ def status(desk: Desk) -> dict[str, Any]:
             "connected": False,
             "note": "answers come from the memory itself; no language model is used by this version",
         },
-        "hindsight": {"connected": False, "pending": counts.pending_sync},
+        "hindsight": desk.shared.status() if desk.shared else {"connected": False, "pending": counts.pending_sync},
     }
 
 
