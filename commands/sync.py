@@ -13,7 +13,8 @@ import anyio
 
 from ..memory.errors import CloudError, InvalidInput
 from ..memory.memory import IncidentMemory
-from ..memory.sync.exchange import Direction, Exchange, Report
+from ..memory.sync.exchange import Exchange
+from ..memory.sync.report import Direction, Report
 from ..settings import Settings
 from ..wiring import connect_cloud
 from .look import printable

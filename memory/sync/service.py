@@ -148,6 +148,7 @@ class SharedMemory:
         if self._breaker.reason is not None:
             return self._without(self._breaker.reason)
         self._asked += 1
+        connecting = not self._ready.is_set()
         hits: list[CloudHit] | None = None
         ids: set[str] = set()
         new: set[str] = set()
@@ -164,7 +165,7 @@ class SharedMemory:
         except IncidentOSError as exc:
             return self._without(str(exc))
         if hits is None:
-            if not self._ready.is_set():
+            if connecting:
                 return self._without("The connection is still being made; ask again in a few seconds.")
             late = CloudUnreachable(f"Hindsight at {self.cloud.url} did not answer within {DEADLINE:g} seconds.")
             self._trip(late)
