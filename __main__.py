@@ -51,6 +51,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if command == "serve":
         from .commands.serve import serve
 
+        if getattr(arguments, "local_only", False):
+            settings = settings.local_only()
         return serve(settings, getattr(arguments, "http", None))
     if command == "doctor":
         from .commands.doctor import doctor
@@ -123,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the MCP server (the default)")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on this machine instead of stdio")
+
+    serve.add_argument("--local-only", action="store_true", help="leave the team's memory alone, whatever is set")
 
     showing_off = commands.add_parser("demo", help="show the whole main job on a sample memory, leaving yours alone")
     showing_off.add_argument("--picture", type=Path, metavar="FILE", help="also save the first answer as an SVG")

@@ -366,11 +366,14 @@ def _connection(ctx: Context) -> Connection:
 
 def connect(home: Path, *, mode: str = "auto") -> Any:
     """A real MCP client (`mcp.Client`, an async context manager) on a server of its own process, whose memory lies
-    in `home`. `mode` is the client's: "auto" for the newest protocol, "legacy" for the handshake era."""
+    in `home` and is not connected to a team's. `mode` is the client's: "auto" for the newest protocol, "legacy" for the
+    handshake era."""
     from mcp import Client, StdioServerParameters
 
     environment = {**os.environ, "INCIDENTOS_HOME": str(home)}
-    command = StdioServerParameters(command=sys.executable, args=["-P", "-m", "incidentos", "serve"], env=environment)
+    command = StdioServerParameters(
+        command=sys.executable, args=["-P", "-m", "incidentos", "serve", "--local-only"], env=environment
+    )
     return Client(command, mode=mode)
 
 

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
             return self.hindsight_base_url.rstrip("/")
         return HINDSIGHT_CLOUD if self.hindsight_api_key and self.hindsight_api_key.get_secret_value() else None
 
+    def local_only(self) -> Settings:
+        """These settings without a shared memory."""
+        return self.model_copy(update={"hindsight_api_key": None, "hindsight_base_url": None})
+
     @property
     def database(self) -> Path:
         """The one file of the memory."""

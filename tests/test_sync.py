@@ -146,7 +146,7 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
 async def test_what_one_machine_pushes_another_pulls_field_by_field(machine: Any, incident: Make, bank: Bank) -> None:
     a, b = machine("a"), machine("b")
     for number in range(120):
-        a.store.insert(incident(f"i{number}", description=f"é🔥\x00 {number}\n" * number), None, None)
+        a.store.insert(incident(f"i{number}", description=f"é🔥\t {number}\n" * number), None, None)
     a.resolve("i7", "a leak")
     bank.step = 33
     assert counts(await a.sync()) == (0, 120, 0, 0, 0)
@@ -453,6 +453,22 @@ async def test_a_secret_in_the_bank_does_not_come_in_and_is_taken_out_there(
     for one in (b, a, b):
         await one.sync()
     assert counts(await b.sync()) == (0, 0, 0, 0, 0)
+
+
+async def test_what_a_stranger_puts_into_the_bank_cannot_drive_a_terminal_or_break_the_store(
+    machine: Any, incident: Make, bank: Bank
+) -> None:
+    bank.documents["a1"] = {
+        **to_document(incident(title="\x1b[2J\ud800 gone \u202e", description="\x00")),
+        "created": AT,
+        "updated": AT,
+    }
+    a = machine("a")
+    await a.sync()
+    assert a.content["a1"].title == "\ufffd[2J\ufffd gone "
+    assert a.content["a1"].description == "\ufffd"
+    await a.sync()
+    assert counts(await a.sync()) == (0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ MAX_PROSE = 20_000
 """Characters of a description in the readable text; the record has it whole. Beyond, an extraction costs more than it
 finds."""
 
-MAX_RECORD = 8_000_000
+MAX_RECORD = 16_000_000
 """Characters of a record that is read back; ours end well below, and a stranger's may not fill the machine."""
 
 _MAX_FIELD = 4_000
@@ -119,7 +119,7 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
     try:
         content = _content(json.loads(record), deleted=DELETED in tags)
     except (InvalidInput, ValueError, RecursionError) as exc:
-        return Copy(document_id, None, f"its record cannot be read: {exc}"[:300])
+        return Copy(document_id, None, clean(f"its record cannot be read: {exc}")[:300])
     if content.id != document_id:
         return Copy(document_id, None, "its record is that of another incident")
     return Copy(document_id, content)

@@ -15,7 +15,8 @@ from ..errors import InvalidInput
 from ..incident import Incident, utcnow
 from ..ports import IncidentStore
 from ..record import format_time, parse_time
-from ..redaction import redact_incident
+from ..redaction import redact_incident, with_texts
+from ..text import storable
 from .merge import decide
 from .report import Progress, Report, off_loop
 
@@ -139,7 +140,7 @@ class Pull:
         return (report.pulled, report.updated) != before and not dry_run
 
     def _merge_one(self, ours: Shared | None, theirs: Shared, known: str | None, report: Report, dry_run: bool) -> None:
-        clean = theirs if isinstance(theirs, Tombstone) else redact_incident(theirs)
+        clean = theirs if isinstance(theirs, Tombstone) else _made_safe(theirs)
         redacted = clean != theirs
         decision = decide(ours, clean, digest(clean) if redacted and known == digest(theirs) else known)
         if decision.conflict:
@@ -192,7 +193,7 @@ class Pull:
         with self._store.transaction():
             here = self._store.here([incident.id for incident in incidents])
             for incident in incidents:
-                clean, ours = redact_incident(incident), here.get(incident.id)
+                clean, ours = _made_safe(incident), here.get(incident.id)
                 if ours is None:
                     report.pulled += 1
                     if not dry_run:
@@ -208,6 +209,11 @@ class Pull:
                 else:
                     report.unchanged += 1
         return (report.pulled, report.updated) != before and not dry_run
+
+
+def _made_safe(incident: Incident) -> Incident:
+    """The incident as this machine would have stored it: without secrets, and without what drives a terminal."""
+    return redact_incident(with_texts(incident, storable))
 
 
 def _before(cursor: str | None) -> str | None:

@@ -180,7 +180,8 @@ class SharedMemory:
         known: set[str] = set()
         unknown: list[str] = []
         for hit in hits:
-            found = next((one for one in hit.ids if one in here), None)
+            # A document of ours is about its own incident, whichever others its text names.
+            found = next((one for one in (hit.ids[:1] if hit.ours else hit.ids) if one in here), None)
             if found is not None:
                 if isinstance(here[found], Incident):
                     known.add(found)
