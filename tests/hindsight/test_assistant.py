@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from bed.bank import Bank
 from bed.history import history
-from bed.machines import Machine, status, structured
+from bed.machines import Machine, connected, status, structured, until
 from bed.proxy import Proxy
 from bed.server import KEY, HindsightServer
 
@@ -17,15 +16,6 @@ pytestmark = pytest.mark.slow
 
 Machines = Callable[[str, str | None], Machine]
 DEADLINE = 60
-
-
-def until(done: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(DEADLINE * 10):
-        if done():
-            return
-        pause.wait(0.1)
-    raise AssertionError("it did not happen")
 
 
 def end(wire: Any) -> None:
@@ -38,7 +28,7 @@ def test_what_one_assistant_resolves_the_other_recalls_without_a_sync(
 ) -> None:
     here, there, shared = machine("here", hindsight.url), machine("there", hindsight.url), Bank(hindsight.url, bank)
     mine, theirs = here.serve(), there.serve()
-    until(lambda: bool(status(theirs)["hindsight"]["connected"]))
+    connected(theirs)
     title = "Zanzibar gateway answers 502 after the rollout of the quota service"
     told = structured(mine.call("analyze_incident", title=title))["incident_id"]
     structured(

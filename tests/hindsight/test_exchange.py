@@ -119,7 +119,7 @@ def causes(machine: Machine, incident_id: str) -> list[tuple[str, str | None]]:
     """The history of an incident: what happened, and the cause that stood there before."""
     return [
         (entry["action"], ((entry["previous"] or {}).get("resolution") or {}).get("root_cause"))
-        for entry in machine.show(incident_id)["history"]
+        for entry in machine.json("show", incident_id, code=None)["history"]
     ]
 
 
@@ -196,6 +196,32 @@ def test_a_deletion_reaches_the_bank_and_every_machine_and_the_id_can_be_used_ag
         each.sync()
     assert there.export() == here.export() == shared.incidents()
     assert there.export().keys() == {"inc-1", "inc-2"}
+
+
+@pytest.mark.parametrize("last", ["amended", "deleted"])
+@pytest.mark.parametrize("first", ["here", "there"])
+def test_of_a_deletion_and_an_amendment_the_newer_stands_on_both(
+    none_server: HindsightServer, machine: Machines, last: str, first: str
+) -> None:
+    here, there = machine("here", none_server.url), machine("there", none_server.url)
+    offline(here).import_(['{"id": "inc-1", "title": "pool exhausted", "root_cause": "a leak"}'])
+    here.sync()
+    there.sync()
+    if last == "amended":
+        offline(here).run("delete", "inc-1", "--yes")
+        resolve(there, "inc-1", "amended")
+    else:
+        resolve(there, "inc-1", "amended")
+        offline(here).run("delete", "inc-1", "--yes")
+    one, other = (here, there) if first == "here" else (there, here)
+    for each in (one, other, one, other):
+        each.sync()
+    assert here.export() == there.export()
+    assert here.export().keys() == ({"inc-1"} if last == "amended" else set())
+    assert last == "amended" or "amended" in str(causes(here, "inc-1") + causes(there, "inc-1")), (
+        "what lost is not gone"
+    )
+    assert moved(one.sync()) == moved(other.sync()) == STILL
 
 
 def test_a_dry_run_says_what_a_sync_would_do_and_does_nothing(

@@ -43,10 +43,8 @@ def test_a_document_is_replaced_by_its_id_and_its_metadata_comes_back_whole(
             counts.append((await client.alist_memories(bank)).total)
         assert counts[0] == counts[1] > 0
         documents = await client.documents.list_documents(bank)
-        assert [row["id"] if isinstance(row, dict) else row.id for row in documents.items] == ["INC-1"]
-        row = documents.items[0]
-        kept = row["document_metadata"] if isinstance(row, dict) else row.document_metadata
-        assert kept["record"] == record
+        assert [row.id for row in documents.items] == ["INC-1"]
+        assert documents.items[0].document_metadata["record"] == record
         found = await client.arecall(bank, "redis pool", tags=["incidentos"], tags_match="all_strict")
         assert {result.document_id for result in found.results} == {"INC-1"}
         assert all(result.metadata["incident_id"] == "INC-1" for result in found.results)

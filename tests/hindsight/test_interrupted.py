@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bed.bank import Bank
 from bed.history import history
-from bed.machines import Machine, status, structured
+from bed.machines import Machine, status, structured, until
 from bed.proxy import Proxy
 from bed.server import HindsightServer
 
@@ -201,11 +201,7 @@ def test_two_servers_on_one_memory_push_each_row_once(
     here = machine("here", proxy.url)
     here.import_(history(230))
     servers = [here.serve(), here.serve()]
-    pause = threading.Event()
-    for _ in range(DEADLINE * 10):
-        if here.pending() == 0:
-            break
-        pause.wait(0.1)
+    until(lambda: here.pending() == 0)
     assert [status(server)["hindsight"]["pending"] for server in servers] == [0, 0]
     for server in servers:
         server.process.stdin.close()
@@ -229,11 +225,7 @@ def test_what_is_told_while_hindsight_is_down_arrives_once_it_is_back(
     again = here.serve()
     assert not proxy.writes()
     proxy.spoil(None)
-    pause = threading.Event()
-    for _ in range(DEADLINE * 5):
-        if here.pending() == 0:
-            break
-        pause.wait(0.2)
+    until(lambda: here.pending() == 0)
     assert shared.documents().keys() == {told}
     again.process.stdin.close()
     again.process.wait(DEADLINE)

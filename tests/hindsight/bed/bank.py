@@ -25,8 +25,8 @@ class Bank:
             found: dict[str, dict[str, Any]] = {}
             while page := (await client.documents.list_documents(self.name, limit=100, offset=len(found))).items:
                 for row in page:
-                    assert row["id"] not in found
-                    found[row["id"]] = row["document_metadata"] or {}
+                    assert row.id not in found
+                    found[row.id] = row.document_metadata or {}
             return found
 
         return self._with(read)
@@ -34,7 +34,9 @@ class Bank:
     def incidents(self) -> dict[str, dict[str, Any]]:
         """The record of every incident that the program keeps there, tombstones left out."""
         return {
-            key: json.loads(metadata["record"]) for key, metadata in self.documents().items() if "record" in metadata
+            key: json.loads(metadata["record"])
+            for key, metadata in self.documents().items()
+            if "record" in metadata and metadata["status"] != "deleted"
         }
 
     def facts(self) -> int:
@@ -44,6 +46,14 @@ class Bank:
             return (await client.alist_memories(self.name, limit=1)).total
 
         return int(self._with(read))
+
+    def texts(self) -> list[str]:
+        """The facts that were made of the documents, a hundred at most."""
+
+        async def read(client: Any) -> Any:
+            return [row.text for row in (await client.alist_memories(self.name, limit=100)).items]
+
+        return list(self._with(read))
 
     def write(self, items: list[dict[str, Any]]) -> None:
         """Store items as they are, in one call."""

@@ -52,8 +52,8 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
         return re.sub(r"[ \n]+", " ", text.replace(url, "URL").replace(url.removeprefix("http://"), "URL")).strip()
 
     with ThreadPoolExecutor(2) as both:  # where nothing answers, each waits for its own deadline
-        syncing = both.submit(machine.run, "sync", code=None)
-        examining = both.submit(machine.run, "doctor", code=None)
+        syncing = both.submit(machine.run_apart, "sync", code=None)
+        examining = both.submit(machine.run_apart, "doctor", code=None)
         sync, doctor = syncing.result(), examining.result()
     wire = machine.serve()
     result = wire.call("find_similar", query="pool exhausted")

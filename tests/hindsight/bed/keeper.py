@@ -99,20 +99,13 @@ class Keeper:
 
     def close(self) -> None:
         """Stop the server, then its database, then remove the folder."""
-        if self.api is not None:
-            self.api.terminate()
-            try:
-                self.api.wait(20)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        for pid in self._postgres():  # a daemon of its own, which outlives a killed server
+        self.kill()  # its data is thrown away: there is nothing to end gracefully
+        for pid in self._postgres():  # a daemon of its own, which outlives the server
             with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
+                os.kill(pid, signal.SIGQUIT)  # PostgreSQL's immediate shutdown
             end = time.monotonic() + 10
             while time.monotonic() < end and _runs(pid):
                 time.sleep(0.05)
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGQUIT)
         self.embeddings.shutdown()
         for _ in range(50):
             shutil.rmtree(self.folder, ignore_errors=True)

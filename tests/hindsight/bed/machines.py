@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sqlite3
 import subprocess
-from collections.abc import Iterable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from incidentos.__main__ import main
+
 _DEADLINE = 300
 """Seconds after which a command is given up: the real server makes facts of some 15 incidents a second, or fewer."""
+
+
+@contextmanager
+def _in(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        with contextlib.chdir(folder):
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @dataclass
@@ -23,12 +42,28 @@ class Machine:
     processes: Any
 
     def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run `incidentos ARGUMENTS` to its end. `code` is the exit status that it must have; None: any."""
+        """Run `incidentos ARGUMENTS` to its end, in this process, which saves its start; not for several threads.
+        `code` is the exit status that it must have; None: any."""
+        out, err = io.StringIO(), io.StringIO()
+        with _in(self.processes.cwd, self.processes.environment(self.home)), redirect_stdout(out), redirect_stderr(err):
+            try:
+                status = main(arguments)
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return self._checked(arguments, status, out.getvalue(), err.getvalue(), code)
+
+    def run_apart(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """The same in a process of its own."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=_DEADLINE)
-        done = subprocess.CompletedProcess(arguments, process.returncode, out.decode(), err.decode())
-        assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done
+        return self._checked(arguments, process.returncode, out.decode(), err.decode(), code)
+
+    @staticmethod
+    def _checked(
+        arguments: Sequence[str], status: int, out: str, err: str, code: int | None
+    ) -> subprocess.CompletedProcess[str]:
+        assert code is None or status == code, (arguments, status, out, err)
+        return subprocess.CompletedProcess(arguments, status, out, err)
 
     def start(self, *arguments: str) -> Any:
         """Start `incidentos ARGUMENTS` without waiting."""
@@ -52,10 +87,6 @@ class Machine:
         found = {row["id"]: row for row in rows}
         assert len(found) == len(rows)
         return found
-
-    def show(self, incident_id: str) -> Any:
-        """One record with its history."""
-        return self.json("show", incident_id)
 
     def pending(self) -> int:
         """How many rows wait in the outbox, whatever became of them."""
@@ -81,3 +112,22 @@ def status(wire: Any) -> Any:
     """incidents://status as the server tells it."""
     read = wire.ask("resources/read", {"uri": "incidents://status"})
     return json.loads(read["result"]["contents"][0]["text"])
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait until it is so.
+
+    Raises:
+        AssertionError: it did not become so within a minute.
+    """
+    pause = threading.Event()
+    for _ in range(600):
+        if done():
+            return
+        pause.wait(0.1)
+    raise AssertionError("it did not happen")
+
+
+def connected(wire: Any) -> None:
+    """Wait until the server is connected to the shared memory."""
+    until(lambda: bool(status(wire)["hindsight"]["state"] == "up"))
