@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import __version__
 from .memory.embedding.background import BackgroundEmbedder
 from .memory.memory import IncidentMemory
 from .memory.ports import Embedder
@@ -35,7 +34,7 @@ def connect_cloud(settings: Settings) -> HindsightMemory | None:
     from .memory.hindsight.client import HindsightMemory
 
     key = settings.hindsight_api_key
-    return HindsightMemory(url, settings.hindsight_bank, key.get_secret_value() if key else None, __version__)
+    return HindsightMemory(url, settings.hindsight_bank, key.get_secret_value() if key else None)
 
 
 def share_memory(settings: Settings, memory: IncidentMemory) -> SharedMemory | None:

@@ -274,9 +274,8 @@ class Recall:
         return self._services.setdefault(service.casefold(), len(self._services))
 
     def find(self, query: Query, limit: int, scope: Scope = Scope(), also: frozenset[str] = frozenset()) -> list[Hit]:
-        """The best `limit` incidents in scope, best first, and those of `also` that are in scope, too. Incidents that
-        share no term and have no vector are still listed when there is nothing better; it is the probability that says
-        how little that means."""
+        """The best `limit` incidents in scope and those of `also`, best first. Incidents that share no term and have no
+        vector are still listed when nothing is better; it is the probability that says how little that means."""
         with self.lock:
             self.sync()
             allowed = self._allowed(scope)
@@ -299,16 +298,15 @@ class Recall:
             top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
             # Ties go to the newer entry, whose slot is higher.
             top = top[np.lexsort((-top, -score[top]))][:count]
-            asked = [slot for one in also if (slot := self._slot_of.get(one)) is not None and allowed[slot]]
-            extra = np.setdiff1d(np.array(asked, dtype=np.intp), top)
-            top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
+            extra = np.setdiff1d(np.array([self._slot_of[i] for i in also & self._slot_of.keys()], dtype=np.intp), top)
+            top = np.concatenate([top[:RERANKED], extra[allowed[extra]], top[RERANKED:]])
             found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
-            close = min(len(top), RERANKED + len(extra))
-            compared = [found[self._ids[slot]] for slot in top[:close]]
+            compared = [found[self._ids[slot]] for slot in top[: RERANKED + len(extra)]]
             texts = [weighted_texts(incident) for incident in compared]
             alike = self._sampled_grams().compare(query.text, texts, [heading(incident) for incident in compared])
-            score[top[:close]] += np.float32(GRAM_WEIGHT) * alike.scores  # never negative: the others stay behind
+            close = top[: len(compared)]
+            score[close] += np.float32(GRAM_WEIGHT) * alike.scores  # never negative: the others stay behind
             telling = {term: self._lexical.idf(term) for term in wanted}
             hits = [
                 Hit(
@@ -329,8 +327,8 @@ class Recall:
                     heading=float(alike.headings[place]),
                     passage=best_passage(telling, incident.text),
                 )
-            order = np.lexsort((-top, -score[top]))
-            return [hits[place] for rank, place in enumerate(order) if rank < limit or hits[place].incident.id in also]
+            order = enumerate(np.lexsort((-top, -score[top])))
+            return [hits[place] for rank, place in order if rank < limit or hits[place].incident.id in also]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
         """How near in time each incident is, shape (slots,): 1 within the same hour, 0 from a week on, and where the

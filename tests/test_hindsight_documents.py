@@ -92,14 +92,14 @@ def test_a_tombstone_comes_back_and_holds_nothing_of_what_was_deleted() -> None:
 @pytest.mark.anyio
 async def test_an_id_that_could_reach_another_address_is_never_sent(incident: Make, evil: str) -> None:
     """Deleting the document ".." would delete the bank."""
-    cloud = HindsightMemory("http://127.0.0.1:9", "team", "key", "0")
+    cloud = HindsightMemory("http://127.0.0.1:9", "team", "key")
     with pytest.raises(InvalidInput, match="cannot be an incident id"):
         await cloud.push([incident("fine"), incident(evil)])
     with pytest.raises(InvalidInput, match="cannot be an incident id"):
         await cloud.fetch(evil)
     assert cloud._client is None
     with pytest.raises(InvalidInput, match="bank"):
-        HindsightMemory("http://127.0.0.1:9", evil, "key", "0")
+        HindsightMemory("http://127.0.0.1:9", evil, "key")
 
 
 def test_a_strangers_document_is_not_ours_and_a_forged_one_is_named(incident: Make) -> None:

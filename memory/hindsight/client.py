@@ -44,16 +44,14 @@ class HindsightMemory:
         base_url: the server's address.
         bank: the bank's name.
         api_key: the key, where the server wants one.
-        version: of this program, for the server's log.
     """
 
-    def __init__(self, base_url: str, bank: str, api_key: str | None, version: str) -> None:
+    def __init__(self, base_url: str, bank: str, api_key: str | None) -> None:
         if not ID_PATTERN.fullmatch(bank):
             raise InvalidInput(f"INCIDENTOS_HINDSIGHT_BANK: {bank[:60]!r} cannot be a bank's name.")
         self._base_url = base_url
         self._bank = bank
         self._api_key = api_key
-        self._version = version
         self._client: Hindsight | None = None
         self._where = shown_url(base_url)
 
@@ -256,7 +254,7 @@ class HindsightMemory:
                 self._base_url,
                 api_key=self._api_key,
                 timeout=WRITE_SECONDS + WRITE_SECONDS_EACH * BATCH,
-                user_agent=f"incidentos/{self._version}",
+                user_agent="incidentos",
                 max_attempts=1,  # a recall has no time for a second one, and everything else is retried by the outbox
             )
         except ValueError:
