@@ -296,8 +296,7 @@ class Recall:
             score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
             top = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
-            # Ties go to the newer entry, whose slot is higher.
-            top = top[np.lexsort((-top, -score[top]))][:count]
+            top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(np.array([self._slot_of[i] for i in also & self._slot_of.keys()], dtype=np.intp), top)
             top = np.concatenate([top[:RERANKED], extra[allowed[extra]], top[RERANKED:]])
             found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
@@ -327,8 +326,8 @@ class Recall:
                     heading=float(alike.headings[place]),
                     passage=best_passage(telling, incident.text),
                 )
-            order = enumerate(np.lexsort((-top, -score[top])))
-            return [hits[place] for rank, place in order if rank < limit or hits[place].incident.id in also]
+            order = [hits[place] for place in np.lexsort((-top, -score[top]))]
+            return order[:limit] + [hit for hit in order[limit:] if hit.incident.id in also]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
         """How near in time each incident is, shape (slots,): 1 within the same hour, 0 from a week on, and where the
