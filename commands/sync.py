@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
@@ -15,6 +16,7 @@ from ..memory.errors import CloudError, InvalidInput
 from ..memory.memory import IncidentMemory
 from ..memory.sync.exchange import Exchange
 from ..memory.sync.report import Direction, Report
+from ..memory.sync.service import welcome
 from ..settings import Settings
 from ..wiring import connect_cloud
 from .look import printable
@@ -68,7 +70,7 @@ async def _exchange(settings: Settings, memory: IncidentMemory, wish: Wish, tell
     try:
         tell(f"connecting to {cloud.url}")
         await cloud.load()
-        return await Exchange(memory.store, cloud).run(
+        return await Exchange(memory.store, cloud, partial(welcome, memory)).run(
             wish.direction, full=wish.full, dry_run=wish.dry_run, progress=progress
         )
     except CloudError as exc:

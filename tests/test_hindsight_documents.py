@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -80,6 +82,16 @@ def test_the_text_says_what_worked_and_what_did_not_and_calls_a_guess_a_guess(in
     assert "What worked in incident a1:\n- restart it `kubectl rollout restart`" in text
     assert "What did not help in incident a1:\n- waited" in text
     assert "Root cause of incident a1 (a guess, never confirmed): a leak" in text
+
+
+def test_a_large_record_is_compressed_and_a_bomb_is_not_unpacked(incident: Make) -> None:
+    large = incident(description="WARN pool exhausted, 🔥 active 50 of 50\n" * 20_000)
+    document = to_document(large)
+    assert back(document) == large
+    assert len(document["metadata"]["record"]) < 50_000
+    bomb = "zlib:" + base64.b64encode(zlib.compress(b" " * 50_000_000)).decode()
+    for packed in (bomb, "zlib:", "zlib:!", "zlib:AAAA", bomb[:-9]):
+        assert "no record" in back({**document, "metadata": {**document["metadata"], "record": packed}})
 
 
 def test_a_tombstone_comes_back_and_holds_nothing_of_what_was_deleted() -> None:

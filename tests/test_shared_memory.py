@@ -11,8 +11,9 @@ import pytest
 
 from incidentos.memory.cloud import BankState, CloudHit, Copy, Fact, Listing, Shared
 from incidentos.memory.errors import CloudDenied, CloudError, CloudFailed, CloudUnreachable
-from incidentos.memory.incident import Incident, Resolution, Status, Step
+from incidentos.memory.incident import FailureType, Incident, Resolution, Status, Step
 from incidentos.memory.memory import IncidentMemory
+from incidentos.memory.ports import Prediction
 from incidentos.memory.sync import service
 from incidentos.memory.sync.pause import Breaker, Pauses
 from incidentos.memory.sync.service import SharedMemory
@@ -280,6 +281,20 @@ async def test_before_it_is_connected_the_local_answer_stands(
     team = shared()
     assert "still being made" in (await find(team, memory)).degraded[0]
     assert team.status()["state"] == "connecting"
+
+
+async def test_how_a_colleague_resolved_it_judges_what_was_predicted_here(
+    shared: Any, memory: IncidentMemory, cloud: Cloud, incident: Make
+) -> None:
+    stored = memory.store.insert(incident("mine", QUERY), None, None)
+    said = Prediction("mine", stored.updated_at, "a leak", FailureType.MEMORY, 0.8, (), "memory", 0.8, True)
+    memory.learning.remember(said)
+    theirs = resolved(incident, "mine", failure_type=FailureType.DNS, failure_type_stated=True, revision=2)
+    await shared().exchange.take([Copy("mine", theirs)])
+    kept = memory.learning.prediction_of("mine")
+    assert kept is not None
+    assert kept.judgment is not None
+    assert kept.judgment.right is False
 
 
 # Behind the scenes

@@ -11,8 +11,10 @@ could not be told from one that a colleague has not pushed yet.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +36,9 @@ finds."""
 
 MAX_RECORD = 16_000_000
 """Characters of a record that is read back; ours end well below, and a stranger's may not fill the machine."""
+
+_PACKED, _PACKED_FROM = "zlib:", 16_000
+"""What a compressed record begins with, and from how many characters on a record is compressed."""
 
 _MAX_FIELD = 4_000
 
@@ -68,7 +73,7 @@ def to_document(shared: Shared) -> dict[str, Any]:
         "content": text,
         "context": CONTEXT,
         "timestamp": timestamp,
-        "metadata": {"incident_id": shared.id, **metadata, "sha256": checksum, "record": record},
+        "metadata": {"incident_id": shared.id, **metadata, "sha256": checksum, "record": _packed(record)},
         "tags": tags,
     }
 
@@ -111,9 +116,9 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
         return None
     if not ID_PATTERN.fullmatch(document_id):
         return Copy(repr(document_id)[:60], None, "its id cannot be that of an incident")
-    record = metadata.get("record")
-    if not isinstance(record, str) or len(record) > MAX_RECORD:
-        return Copy(document_id, None, "its document holds no record")
+    record = _unpacked(metadata.get("record"))
+    if record is None:
+        return Copy(document_id, None, "its document holds no record that can be read")
     if hashlib.sha256(record.encode()).hexdigest() != metadata.get("sha256"):
         return Copy(document_id, None, "its record does not match its checksum")
     try:
@@ -123,6 +128,26 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
     if content.id != document_id:
         return Copy(document_id, None, "its record is that of another incident")
     return Copy(document_id, content)
+
+
+def _packed(record: str) -> str:
+    """The record as it is, or a large one compressed: every recalled fact carries it over the network."""
+    if len(record) <= _PACKED_FROM:
+        return record
+    return _PACKED + base64.b64encode(zlib.compress(record.encode())).decode()
+
+
+def _unpacked(packed: object) -> str | None:
+    if not isinstance(packed, str) or len(packed) > MAX_RECORD:
+        return None
+    if not packed.startswith(_PACKED):
+        return packed
+    try:
+        reader = zlib.decompressobj()
+        record = reader.decompress(base64.b64decode(packed.removeprefix(_PACKED), validate=True), MAX_RECORD)
+        return record.decode("ascii") if reader.eof else None
+    except (ValueError, zlib.error):
+        return None
 
 
 def _content(record: Any, *, deleted: bool) -> Shared:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 
 from ..cloud import CloudMemory, Copy
-from ..errors import CloudError
+from ..errors import CloudError, StoreError
 from ..incident import utcnow
 from ..ports import IncidentStore
 from ..record import format_time
-from .pull import Pull
+from .pull import Pull, Stored
 from .push import Push
 from .report import Direction, Progress, Report, off_loop, quiet
 
@@ -23,7 +24,7 @@ class Exchange:
     Args:
         store: this machine's memory.
         cloud: the bank.
-        stored: called when incidents came in, so that they are embedded.
+        stored: told what came in, as pairs of what was here before (or None) and what is here now.
         clock: seconds since 1970.
     """
 
@@ -31,7 +32,7 @@ class Exchange:
         self,
         store: IncidentStore,
         cloud: CloudMemory,
-        stored: Callable[[], None] = lambda: None,
+        stored: Stored = lambda came: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
@@ -75,7 +76,8 @@ class Exchange:
                     await self._push.push(report, dry_run, impatient, progress)
             except CloudError as exc:
                 if not dry_run:
-                    await self._note(last_error=str(exc), last_error_at=format_time(utcnow()))
+                    with suppress(StoreError):  # what the bank said is worth more
+                        await self._note(last_error=str(exc), last_error_at=format_time(utcnow()))
                 raise
             if not dry_run:
                 await self._note(last_error=report.error, last_error_at=report.error and format_time(utcnow()))
@@ -91,6 +93,8 @@ class Exchange:
 
         def begin() -> None:
             with self.store.transaction():
+                if self.store.state("bank") == name:  # another server was first
+                    return
                 self.store.forget_bank()
                 self.store.queue_all()
                 self.store.note_state("bank", name)

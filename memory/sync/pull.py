@@ -27,6 +27,8 @@ seen only after a later one."""
 _FACTS = "facts"
 """The digest of what lies in the bank as older facts alone. It is not pushed until somebody changes it here."""
 
+Stored = Callable[[Sequence[tuple[Incident | None, Incident]]], None]
+
 
 class Pull:
     """Pulls from one bank.
@@ -34,10 +36,11 @@ class Pull:
     Args:
         store: this machine's memory.
         cloud: the bank.
-        stored: called when incidents came in, so that they are embedded.
+        stored: told what came in, as pairs of what was here before (or None) and what is here now; in a thread, and
+            outside of any transaction.
     """
 
-    def __init__(self, store: IncidentStore, cloud: CloudMemory, stored: Callable[[], None]) -> None:
+    def __init__(self, store: IncidentStore, cloud: CloudMemory, stored: Stored) -> None:
         self._store = store
         self._cloud = cloud
         self._stored = stored
@@ -118,12 +121,10 @@ class Pull:
         """Merge a page. What another writer changes at this moment is merged by the next exchange."""
         if not copies:
             return
-        changed = await off_loop(self._merge, copies, report, dry_run)
-        if changed:
-            self._stored()
+        await off_loop(self._merge, copies, report, dry_run)
 
-    def _merge(self, copies: Sequence[Copy], report: Report, dry_run: bool) -> bool:
-        before = (report.pulled, report.updated)
+    def _merge(self, copies: Sequence[Copy], report: Report, dry_run: bool) -> None:
+        came: list[tuple[Incident | None, Incident]] = []
         with self._store.transaction():
             ids = [copy.incident_id for copy in copies]
             here, known = self._store.here(ids), self._store.known(ids)
@@ -133,13 +134,20 @@ class Pull:
                     report.skipped += 1
                     report.reasons.append((copy.incident_id, copy.problem or "it cannot be read"))
                     continue
-                self._merge_one(here.get(copy.incident_id), copy.content, known.get(copy.incident_id), report, dry_run)
+                ours = here.get(copy.incident_id)
+                adopted = self._merge_one(ours, copy.content, known.get(copy.incident_id), report, dry_run)
+                if adopted is not None:
+                    came.append((ours if isinstance(ours, Incident) else None, adopted))
                 held[copy.incident_id] = digest(copy.content)
             if not dry_run:
                 self._store.note_known(held)
-        return (report.pulled, report.updated) != before and not dry_run
+        if came:
+            self._stored(came)
 
-    def _merge_one(self, ours: Shared | None, theirs: Shared, known: str | None, report: Report, dry_run: bool) -> None:
+    def _merge_one(
+        self, ours: Shared | None, theirs: Shared, known: str | None, report: Report, dry_run: bool
+    ) -> Incident | None:
+        """Merge one; the record that came in, if one did."""
         clean = theirs if isinstance(theirs, Tombstone) else _made_safe(theirs)
         redacted = clean != theirs
         decision = decide(ours, clean, digest(clean) if redacted and known == digest(theirs) else known)
@@ -153,24 +161,25 @@ class Pull:
         elif decision.same:
             report.unchanged += 1
         if dry_run:
-            return
+            return None
         if decision.theirs:
-            self._adopt(ours, clean, "conflict" if decision.conflict else "pulled", queue=redacted)
-        elif decision.same:
+            return self._adopt(ours, clean, "conflict" if decision.conflict else "pulled", queue=redacted)
+        if decision.same:
             if ours is not None and not (isinstance(ours, Tombstone) and ours.local) and not redacted:
                 self._store.settle(theirs.id, theirs.revision)
         else:
             if decision.conflict and isinstance(clean, Incident):
                 self._store.keep_loser(clean)
             self._store.queue([theirs.id])
+        return None
 
-    def _adopt(self, ours: Shared | None, theirs: Shared, action: str, *, queue: bool) -> None:
+    def _adopt(self, ours: Shared | None, theirs: Shared, action: str, *, queue: bool) -> Incident | None:
         if isinstance(theirs, Tombstone):
             assert isinstance(ours, Incident), "a tombstone is taken only where there is a record"
             self._store.adopt_deletion(theirs, ours.revision)
-        else:
-            replaces = ours.revision if isinstance(ours, Incident) else None
-            self._store.adopt(theirs, replaces, action=action, queue=queue)
+            return None
+        replaces = ours.revision if isinstance(ours, Incident) else None
+        return self._store.adopt(theirs, replaces, action=action, queue=queue)
 
     async def _take_facts(self, report: Report, seen: set[str], dry_run: bool, progress: Progress) -> None:
         from ..hindsight.legacy import incidents_of
@@ -183,13 +192,12 @@ class Pull:
         report.skipped += skipped
         for start in range(0, len(incidents), 100):
             some = [one for one in incidents[start : start + 100] if one.id not in seen]
-            if await off_loop(self._merge_facts, some, report, dry_run):
-                self._stored()
+            await off_loop(self._merge_facts, some, report, dry_run)
 
-    def _merge_facts(self, incidents: Sequence[Incident], report: Report, dry_run: bool) -> bool:
+    def _merge_facts(self, incidents: Sequence[Incident], report: Report, dry_run: bool) -> None:
         """Take what older facts tell of incidents that no document of ours stands for. A record that is here says more
         than facts do, and gives way only where it is open and they know the cause."""
-        before = (report.pulled, report.updated)
+        came: list[tuple[Incident | None, Incident]] = []
         with self._store.transaction():
             here = self._store.here([incident.id for incident in incidents])
             for incident in incidents:
@@ -197,7 +205,7 @@ class Pull:
                 if ours is None:
                     report.pulled += 1
                     if not dry_run:
-                        self._store.adopt(clean, None, action="pulled", queue=False)
+                        came.append((None, self._store.adopt(clean, None, action="pulled", queue=False)))
                         self._store.note_known({clean.id: _FACTS})
                 elif isinstance(ours, Incident) and ours.resolution is None and clean.resolution is not None:
                     report.updated += 1
@@ -205,10 +213,11 @@ class Pull:
                         merged = replace(
                             ours, status=clean.status, resolution=clean.resolution, updated_at=clean.updated_at
                         )
-                        self._store.adopt(merged, ours.revision, action="pulled", queue=False)
+                        came.append((ours, self._store.adopt(merged, ours.revision, action="pulled", queue=False)))
                 else:
                     report.unchanged += 1
-        return (report.pulled, report.updated) != before and not dry_run
+        if came:
+            self._stored(came)
 
 
 def _made_safe(incident: Incident) -> Incident:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,8 +14,8 @@ import anyio.to_thread
 
 from ..cloud import CloudHit, CloudMemory, Copy
 from ..embedding.background import embed_incidents
-from ..errors import CloudError, CloudUnreachable, EmbeddingError, IncidentOSError
-from ..incident import Incident
+from ..errors import CloudError, CloudUnreachable, EmbeddingError, IncidentOSError, StoreError
+from ..incident import Incident, Status
 from ..memory import IncidentMemory
 from .exchange import Exchange
 from .pause import Breaker, Pauses
@@ -42,6 +44,20 @@ class Candidates:
     degraded: tuple[str, ...] = ()
 
 
+def welcome(memory: IncidentMemory, came: Sequence[tuple[Incident | None, Incident]]) -> None:
+    """Embed what came in, and judge by it what was predicted here.
+
+    Args:
+        memory: that it came into.
+        came: what was here before (or None) and what is here now, of each.
+    """
+    memory.embedder.catch_up()
+    for before, after in came:
+        if before is not None and after.status is Status.RESOLVED:
+            with suppress(StoreError):  # a judgment is not worth an exchange
+                memory.learning.keep(memory.learning.judge(before, after))
+
+
 class SharedMemory:
     """The team's memory, connected to the memory of one process. For one event loop.
 
@@ -61,7 +77,7 @@ class SharedMemory:
     ) -> None:
         self._memory = memory
         self.cloud = cloud
-        self.exchange = Exchange(memory.store, cloud, memory.embedder.catch_up)
+        self.exchange = Exchange(memory.store, cloud, partial(welcome, memory))
         self._sync_pauses = sync_pauses
         self._breaker = Breaker(recall_pauses)
         self._ready = anyio.Event()
