@@ -279,7 +279,7 @@ async def test_before_it_is_connected_the_local_answer_stands(
 ) -> None:
     monkeypatch.setattr(service, "DEADLINE", 0.05)
     team = shared()
-    assert "still being made" in (await find(team, memory)).degraded[0]
+    assert "still being connected" in (await find(team, memory)).degraded[0]
     assert team.status()["state"] == "connecting"
 
 

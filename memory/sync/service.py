@@ -182,7 +182,7 @@ class SharedMemory:
             return self._without(str(exc))
         if hits is None:
             if connecting:
-                return self._without("The connection is still being made; ask again in a few seconds.")
+                return self._without("Hindsight is still being connected; ask again in a few seconds.")
             late = CloudUnreachable(f"Hindsight at {self.cloud.url} did not answer within {DEADLINE:g} seconds.")
             self._trip(late)
             return self._without(str(late))
