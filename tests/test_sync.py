@@ -418,6 +418,23 @@ async def test_a_push_alone_does_not_overwrite_what_a_colleague_changed(machine:
     assert b.losers("a1") == ["by b"]
 
 
+async def test_the_bank_is_never_called_inside_a_transaction(machine: Any, incident: Make, bank: Bank) -> None:
+    """A slow bank must not keep every other writer waiting."""
+    a, b = machine("a"), machine("b")
+
+    def look(call: str, ids: Sequence[str]) -> None:
+        for one in (a, b):
+            with one.store.transaction():  # of another connection's thread, it would wait and fail
+                assert one.store._database._depth == 1
+
+    for number in range(60):
+        a.store.insert(incident(f"i{number}"), None, None)
+    bank.trouble = look
+    for one in (a, b, a):
+        await one.sync(full=True)
+    assert a.content == b.content
+
+
 # Odd banks
 
 
