@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .server import KEY
+
+
+def _record(kept: str) -> dict[str, Any]:
+    """The record of a document's metadata; a large one is compressed."""
+    packed = kept.removeprefix("zlib:")
+    found: dict[str, Any] = json.loads(kept if packed == kept else zlib.decompress(base64.b64decode(packed)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Bank:
     def incidents(self) -> dict[str, dict[str, Any]]:
         """The record of every incident that the program keeps there, tombstones left out."""
         return {
-            key: json.loads(metadata["record"])
+            key: _record(metadata["record"])
             for key, metadata in self.documents().items()
             if "record" in metadata and metadata["status"] != "deleted"
         }

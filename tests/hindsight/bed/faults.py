@@ -6,7 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .machines import Machine, structured
+from .machines import Machine, status, structured, until
 from .proxy import Proxy
 
 HEADING = """# What you see while Hindsight fails
@@ -56,6 +56,7 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
         examining = both.submit(machine.run_apart, "doctor", code=None)
         sync, doctor = syncing.result(), examining.result()
     wire = machine.serve()
+    until(lambda: status(wire)["hindsight"]["state"] != "connecting")
     result = wire.call("find_similar", query="pool exhausted")
     answer = structured(result)
     wire.process.stdin.close()

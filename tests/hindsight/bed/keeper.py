@@ -70,7 +70,8 @@ class Keeper:
         return self.folder / "api.log"
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server, or start it again, and wait until it answers."""
+        self.kill()
         with self.log.open("ab") as log:
             self.api = subprocess.Popen(
                 [*self.as_nobody, self.program],
