@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DATABASE_NAME = "memory.db"
 HINDSIGHT_CLOUD = "https://api.hindsight.vectorize.io"
+
+
+def _address(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?", url):
+        raise ValueError("it must be an address such as https://hindsight.example, without a password in it")
+    return url
+
+
+def _key(given: SecretStr) -> SecretStr:
+    key = given.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]*", key):
+        raise ValueError("it holds a space or a letter that no key has")
+    return SecretStr(key)
 
 
 class Settings(BaseSettings):
@@ -33,13 +48,12 @@ class Settings(BaseSettings):
     groq_api_key: SecretStr | None = Field(
         default=None, validation_alias="GROQ_API_KEY", description="Not used yet by this version."
     )
-    hindsight_api_key: SecretStr | None = Field(
+    hindsight_api_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None, validation_alias="HINDSIGHT_API_KEY", description="Connects the team's shared memory."
     )
-    hindsight_base_url: str | None = Field(
+    hindsight_base_url: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
         validation_alias="HINDSIGHT_BASE_URL",
-        pattern=r"^https?://[^\s]+$",
         description="A Hindsight server of one's own instead of Hindsight's cloud.",
     )
     hindsight_bank: str = Field(

@@ -67,8 +67,8 @@ def of_status(
             f"Hindsight at {where} failed ({status}); it is tried again later. Its own log says why.", _wait(headers)
         )
     return CloudUnreachable(
-        f"What answers at {where} is not Hindsight (status {status}, no answer of its kind). Check HINDSIGHT_BASE_URL, "
-        "and whether a proxy or a login page stands in between."
+        f"What answers at {where} is not Hindsight, or one that is not understood. Check HINDSIGHT_BASE_URL, and whether "
+        "a proxy or a login page stands in between."
     )
 
 
