@@ -92,7 +92,7 @@ def test_a_key_connects_the_cloud_and_an_address_ones_own_server(given: dict[str
         ("HINDSIGHT_BASE_URL", "ftp://x"),
         ("HINDSIGHT_API_KEY", "two words"),
         ("HINDSIGHT_API_KEY", "schlüssel"),
-        ("HINDSIGHT_BASE_URL", "x"),
+        ("HINDSIGHT_BASE_URL", "nonsense"),
         ("HINDSIGHT_BASE_URL", "http://user:hunter22@x"),
         ("INCIDENTOS_HINDSIGHT_BANK", "../other"),
     ],
