@@ -23,7 +23,7 @@ MOVED = ("pulled", "pushed", "updated", "conflicts", "pending", "refused")
 
 
 def moved(told: dict[str, Any]) -> dict[str, int]:
-    return {name: len(told[name]) if isinstance(told[name], list) else told[name] for name in MOVED}
+    return {name: told[name] for name in MOVED}
 
 
 STILL = dict.fromkeys(MOVED, 0)

@@ -49,10 +49,11 @@ class Bank:
         }
 
     def facts(self) -> int:
-        """How many facts were made of the documents."""
+        """How many facts were made of the documents; not what the server observes of them later, on its own."""
 
         async def read(client: Any) -> Any:
-            return (await client.alist_memories(self.name, limit=1)).total
+            kinds = ("world", "experience")
+            return sum([(await client.alist_memories(self.name, type=kind, limit=1)).total for kind in kinds])
 
         return int(self._with(read))
 
