@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,34 @@ async def test_one_that_fails_for_ever_does_not_hold_up_the_others(machine: Any,
     a.store.insert(incident("later"), None, None)
     report = await a.sync(impatient=False)
     assert (report.pushed, report.pending, report.error) == (1, 1, "no memory left")
+
+
+async def test_a_proxy_that_refuses_everything_sets_nothing_aside(machine: Any, incident: Make, bank: Bank) -> None:
+    def refuse(call: str, ids: Sequence[str]) -> None:
+        if call == "push":
+            raise CloudRefused("no")
+
+    ticks = count(10**9)
+    a = machine("a", clock=lambda: float(next(ticks)))
+    for number in range(20):
+        a.store.insert(incident(f"i{number}"), None, None)
+    bank.trouble = refuse
+    with pytest.raises(CloudRefused):
+        await a.sync()
+    assert (a.store.backlog(1e9).pending, a.store.backlog(1e9).refused) == (20, 0)
+    bank.trouble = lambda call, ids: None
+    assert (await a.sync()).pushed == 20
+
+
+async def test_a_record_from_before_a_pattern_was_known_is_pushed_redacted_and_once(
+    machine: Any, incident: Make, bank: Bank
+) -> None:
+    a = machine("a")
+    a.store.insert(incident(description="password: " + "hunter" + "22"), None, None)
+    assert (await a.sync()).pushed == 1
+    assert "hunter" not in str(bank.documents)
+    for _ in range(3):
+        assert counts(await a.sync()) == (0, 0, 0, 0, 0)
 
 
 async def test_a_refused_key_leaves_the_backlog_as_it_is(machine: Any, incident: Make, bank: Bank) -> None:

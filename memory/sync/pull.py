@@ -155,7 +155,8 @@ class Pull:
             return None
         clean = theirs if isinstance(theirs, Tombstone) else _made_safe(theirs)
         redacted = clean != theirs
-        decision = decide(ours, clean, digest(clean) if redacted and known == digest(theirs) else known)
+        mine = _made_safe(ours) if isinstance(ours, Incident) else ours  # as it is pushed
+        decision = decide(mine, clean, digest(clean) if redacted and known == digest(theirs) else known)
         if decision.conflict:
             report.conflicts.append((theirs.id, "there" if decision.theirs else "here"))
         if decision.theirs:

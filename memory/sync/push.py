@@ -14,7 +14,16 @@ from functools import partial
 import anyio
 
 from ..cloud import BATCH, CloudMemory, Shared, Tombstone, digest
-from ..errors import CloudDenied, CloudError, CloudFailed, CloudMissing, CloudRefused, InvalidInput, StoreError
+from ..errors import (
+    CloudDenied,
+    CloudError,
+    CloudFailed,
+    CloudMissing,
+    CloudRefused,
+    IncidentOSError,
+    InvalidInput,
+    StoreError,
+)
 from ..incident import Incident, utcnow
 from ..outbox import Entry
 from ..ports import IncidentStore
@@ -61,12 +70,13 @@ class Push:
         while True:
             owner = secrets.token_hex(8)
             lease = partial(self._store.lease, failed_before=began if impatient else 0)
-            entries = await off_loop(lease, owner, BATCH, self._clock(), LEASE)
-            if not entries:
-                if impatient and await self._others_hold(began, progress):
-                    continue
-                break
+            entries: list[Entry] = []
             try:
+                entries = await off_loop(lease, owner, BATCH, self._clock(), LEASE)
+                if not entries:
+                    if impatient and await self._others_hold(began, progress):
+                        continue
+                    break
                 async with self._renewing(owner):
                     for batch in await off_loop(self._batches, entries):
                         await self._push_batch(batch, report)
@@ -82,7 +92,7 @@ class Push:
                     raise
             except (CloudDenied, CloudMissing):  # not the entries' fault
                 raise
-            except CloudError:
+            except (CloudError, InvalidInput):
                 await off_loop(self._store.postpone, owner, self._clock(), ROW_PAUSES.after(entries[0].attempts))
                 raise
             finally:
@@ -91,8 +101,6 @@ class Push:
             if not report.pushed:
                 raise failed
             report.error = str(failed)
-        if report.pushed:
-            await off_loop(self._store.note_state, "last_push_at", format_time(utcnow()))
 
     async def _others_hold(self, began: float, progress: Progress) -> bool:
         """Whether it was worth a moment's wait, since another server pushes, or was killed while it did."""
@@ -132,14 +140,33 @@ class Push:
         try:
             await self._cloud.push(batch)
         except (CloudRefused, InvalidInput) as exc:
-            if len(batch) == 1:
-                await off_loop(self._store.refuse, batch[0].id, batch[0].revision, str(exc))
-                return
-            for one in batch:  # one of them; the others go
-                await self._push_batch([one], report)
+            await self._push_singly(batch, exc, report)
             return
-        await off_loop(self._store.pushed, [(one.id, one.revision, digest(one)) for one in batch])
+        await off_loop(self._note_pushed, batch)
         report.pushed += len(batch)
+
+    async def _push_singly(self, batch: Sequence[Shared], reason: Exception, report: Report) -> None:
+        """Find out which of the batch is refused; the others go. Where the first few all are and there are more, it is
+        not what they say that is refused: a proxy may answer so, and nothing is set aside for that."""
+        refused: list[tuple[Shared, str]] = [(batch[0], str(reason))] if len(batch) == 1 else []
+        before = report.pushed
+        for one in batch if len(batch) > 1 else ():
+            try:
+                await self._cloud.push([one])
+            except (CloudRefused, InvalidInput) as exc:
+                refused.append((one, str(exc)))
+                if len(refused) == _GIVE_UP < len(batch) and report.pushed == before:
+                    raise
+            else:
+                await off_loop(self._note_pushed, [one])
+                report.pushed += 1
+        for one, why in refused:
+            await off_loop(self._store.refuse, one.id, one.revision, why)
+
+    def _note_pushed(self, batch: Sequence[Shared]) -> None:
+        with self._store.transaction():
+            self._store.pushed([(one.id, one.revision, digest(one)) for one in batch])
+            self._store.note_state("last_push_at", format_time(utcnow()))
 
     @asynccontextmanager
     async def _renewing(self, owner: str) -> AsyncIterator[None]:
@@ -156,7 +183,7 @@ class Push:
             tasks.start_soon(renew)
             try:
                 yield
-            except (CloudError, StoreError) as exc:  # out of the group, which would wrap it
+            except IncidentOSError as exc:  # out of the group, which would wrap it
                 failure = exc
             tasks.cancel_scope.cancel()
         if failure is not None:
