@@ -46,6 +46,10 @@ check: lint
 bench: $(VENV)/.installed
 	@echo "== recall and confidence into bench/results.md (it needs ../shared/bench)"
 	$(BIN)/python bench/run.py
+	@echo "== confidence, cross-validated, into bench/confidence.md; a replay; recalibration, simulated"
+	$(BIN)/python bench/fit_confidence.py --out bench/confidence.md --json bench/confidence.json
+	$(BIN)/python bench/replay.py --json bench/replay.json
+	$(BIN)/python bench/simulate_recalibration.py --json bench/recalibration.json
 	@echo "== the pictures of the README, from the figures in bench/"
 	$(BIN)/python bench/pictures.py
 

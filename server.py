@@ -58,7 +58,7 @@ from .tools import analyze, find, listing, resolve, resources, sync
 from .tools.base import Desk, Tool
 from .tools.shapes import one_line
 from .wire import WholeLines
-from .wiring import build_memory, share_memory
+from .wiring import build_memory, build_writer, share_memory
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
@@ -132,7 +132,8 @@ class IncidentServer:
             yield
             return
         memory = build_memory(self._settings)
-        self._desk = Desk(memory, self._settings.database, __version__, share_memory(self._settings, memory))
+        writer, shared = build_writer(self._settings), share_memory(self._settings, memory)
+        self._desk = Desk(memory, self._settings.database, __version__, writer, shared)
         try:
             memory.embedder.start()
             async with anyio.create_task_group() as tasks:
@@ -142,11 +143,16 @@ class IncidentServer:
                 tasks.cancel_scope.cancel()
         finally:
             self._desk = None
+            if writer is not None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                    await writer.aclose()
             memory.close()
 
     async def _warm_up(self) -> None:
         try:
             await anyio.to_thread.run_sync(self.desk.memory.warm_up, abandon_on_cancel=True)
+            if self.desk.writer is not None:
+                await self.desk.writer.warm_up()
         except IncidentOSError as exc:  # the first call meets it again, and there it is the user's to read
             print(f"incidentos: {exc}", file=sys.stderr, flush=True)
         if self.desk.shared is not None:  # only now: the import of its client would slow the model down

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 DATABASE_NAME = "memory.db"
+_NOT_FROM_A_FILE = {"GROQ_BASE_URL", "HINDSIGHT_API_KEY", "HINDSIGHT_BASE_URL", "INCIDENTOS_HINDSIGHT_BANK"}
 HINDSIGHT_CLOUD = "https://api.hindsight.vectorize.io"
 
 
@@ -46,7 +47,25 @@ class Settings(BaseSettings):
         description="The bundled model, or a folder or name that sentence-transformers takes.",
     )
     groq_api_key: SecretStr | None = Field(
-        default=None, validation_alias="GROQ_API_KEY", description="Not used yet by this version."
+        default=None, validation_alias="GROQ_API_KEY", description="With it, a language model words the answers."
+    )
+    groq_base_url: str = Field(
+        default="https://api.groq.com",
+        validation_alias="GROQ_BASE_URL",
+        description="Another address that speaks Groq's protocol. From the environment only, never from a `.env` file.",
+    )
+    groq_model: str = Field(
+        default="openai/gpt-oss-120b",
+        validation_alias="INCIDENTOS_GROQ_MODEL",
+        min_length=1,
+        description="The model that is asked.",
+    )
+    groq_deadline: float = Field(
+        default=8.0,
+        validation_alias="INCIDENTOS_GROQ_DEADLINE",
+        ge=0.2,
+        le=60,
+        description="Seconds after which the memory's own answer is given instead.",
     )
     hindsight_api_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None, validation_alias="HINDSIGHT_API_KEY", description="Connects the team's shared memory."
@@ -74,6 +93,28 @@ class Settings(BaseSettings):
         """These settings without a shared memory."""
         return self.model_copy(update={"hindsight_api_key": None, "hindsight_base_url": None})
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[Any, ...]:
+        """The sources, first to last. An assistant starts the server in whatever repository is open: the `.env` of a
+        stranger's must not decide where a key and the texts of past incidents are sent."""
+
+        def dotenv() -> dict[str, Any]:
+            return {name: value for name, value in dotenv_settings().items() if name.upper() not in _NOT_FROM_A_FILE}
+
+        return init_settings, env_settings, dotenv, file_secret_settings
+
+    @field_validator("groq_api_key")
+    @classmethod
+    def _no_blank_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value().strip() else None
+
     @property
     def database(self) -> Path:
         """The one file of the memory."""
@@ -88,6 +129,11 @@ class Settings(BaseSettings):
     def index(self) -> Path:
         """Where the search index of a large memory is kept; it can be deleted at any time."""
         return self.home.expanduser() / "index"
+
+    @property
+    def groq_log(self) -> Path:
+        """Where the figures of the language model are kept; it can be deleted at any time."""
+        return self.home.expanduser() / "groq.json"
 
     @property
     def models(self) -> Path:

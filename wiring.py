@@ -1,8 +1,10 @@
-"""Builds the memory from the settings: which store, which embedder, which shared memory."""
+"""Builds the memory from the settings: which store, which embedder, which language model, which shared memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from .memory.embedding.background import BackgroundEmbedder
 from .memory.memory import IncidentMemory
@@ -13,6 +15,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .memory.hindsight.client import HindsightMemory
     from .memory.sync.service import SharedMemory
+    from .prompts.groq import Access
+    from .prompts.writer import GroqWriter
 
 
 def build_memory(settings: Settings) -> IncidentMemory:
@@ -45,6 +49,23 @@ def share_memory(settings: Settings, memory: IncidentMemory) -> SharedMemory | N
     from .memory.sync.service import SharedMemory
 
     return SharedMemory(memory, cloud)
+
+
+def build_writer(settings: Settings) -> GroqWriter | None:
+    """The language model of the settings; None without a key."""
+    if settings.groq_api_key is None:
+        return None
+    from .prompts.usage import UsageLog
+    from .prompts.writer import GroqWriter
+
+    return GroqWriter(groq_access(settings, settings.groq_api_key), UsageLog(settings.groq_log))
+
+
+def groq_access(settings: Settings, key: SecretStr) -> Access:
+    """How the settings reach Groq."""
+    from .prompts.groq import Access
+
+    return Access(key, settings.groq_model, settings.groq_base_url, settings.groq_deadline)
 
 
 def load_embedder(settings: Settings) -> Embedder:

@@ -1,6 +1,6 @@
 """Fits the probability of a match to the dev judgments, and measures it: writes `memory/probability.toml`.
 
-    python bench/fit_confidence.py [--bench FOLDER] [--write] [--json FILE]
+    python bench/fit_confidence.py [--bench FOLDER] [--write] [--out FILE] [--json FILE]
 
 Every dev query of the sets is asked as it is and once with every right answer removed (`score.py novel`), by the code
 that serves users. A logistic regression over `Evidence` of the first match is fitted to all sets at once, and the same
@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from recall import incident_of, memory_of, original, scope_of
 from run import score
+from run import table as table_of
 from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
 from sklearn.linear_model import LogisticRegression
 
@@ -39,23 +40,19 @@ RECORDS = {"same_failure_type": 0.8, "same_service": 0.5}
 """Log-odds that are a judgment: the sets state neither. A guess from words is no stated type and adds nothing."""
 
 FEATURES = {
-    "with_vectors": (
-        "lexical",
-        "best",
-        "letters",
-        "nearness",
-        "lead_lexical",
-        "lead_best",
-        "lead_heading",
-        "lead_passage",
-    ),
-    "words_alone": ("lexical", "letters", "nearness", "lead_lexical", "lead_heading", "lead_passage"),
+    "with_vectors": ("letters", "agreement", "lead_opening", "lead_title", "nearness"),
+    "words_alone": ("letters", "agreement", "lead_opening", "nearness"),
 }
 TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
 """Inverse of the penalty on the weights, per standard deviation of a feature (scikit-learn's default)."""
 
 FOLDS = 10
+
+SURE = 0.85
+"""Stated probability from which an answer is called sure, as in `score.py`."""
+
+HEAD = ("", "right", "AUROC", "ECE", "Brier", "right where 85 % or more is stated", "answerable ones that reach it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +185,13 @@ def ladder(bench: Path, cache: Path) -> tuple[list[Answer], list[float]]:
     return found, confidence
 
 
-def line(name: str, found: Sequence[Answer], measured: dict[str, Any]) -> str:
-    """One row of the printed table."""
-    answerable = sum(not answer.novel for answer in found)
-    sure, right = measured["stated>=0.85"], measured["right_when_stated>=0.85"]
-    return (
-        f"{name:38} {measured['auroc']:.3f} {measured['ece']:.3f} {measured['brier']:.3f}  "
-        f"{'-' if right is None else format(right, '.3f')} of {sure} ({sure / answerable:.0%} of the answerable)"
-    )
+def row(name: str, bench: Path, found: Sequence[Answer], confidence: Sequence[float]) -> list[str]:
+    """One row of the table."""
+    measured = figures(bench, found, confidence)
+    reach = np.mean([p >= SURE for answer, p in zip(found, confidence, strict=True) if not answer.novel])
+    right = measured["right_when_stated>=0.85"]
+    told = "none" if right is None else f"{right:.1%} of {measured['stated>=0.85']}"
+    return [name, *(f"{measured[key]:.3f}" for key in ("right", "auroc", "ece", "brier")), told, f"{reach:.0%}"]
 
 
 def write(models: dict[str, tuple[float, npt.NDArray[np.float64]]]) -> None:
@@ -217,29 +213,39 @@ def main() -> int:
     parser.add_argument("--bench", type=Path, help="the folder of the sets, by default ../shared/bench")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where vectors are kept")
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name}")
+    parser.add_argument("--out", type=Path, help="write the table, as Markdown")
     parser.add_argument("--json", type=Path, help="write what was stated and whether it was right, for the picture")
     args = parser.parse_args()
     bench = bench_folder(args.bench)
     if bench is None:
         print("Skipped: there are no retrieval sets at ../shared/bench. Give their folder with --bench.")
         return 0
-    print(f"{'cross-validated, all sets together':38} AUROC ECE   Brier  right where 85 % or more is stated")
     models = {}
+    rows: list[list[str]] = []
     pictured: dict[str, list[list[float]]] = {}
     for name, features in FEATURES.items():
         found = answers(bench, args.cache, vectors=name == "with_vectors")
         right = np.array([answer.right for answer in found])
         crossed = cross_validated(found, features)
         models[name] = fit(table(found, features), right)
-        print(line(f"IncidentOS, {name.replace('_', ' ')}", found, figures(bench, found, crossed.tolist())))
+        rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, crossed.tolist()))
         if name == "with_vectors":
             pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(crossed, right, strict=True)]
             in_use = [answer.match.probability for answer in found]
-            print(line("  the weights in use (seen in the fit)", found, figures(bench, found, in_use)))
-        for feature, weight in zip(FEATURES[name], models[name][1], strict=True):
-            print(f"    {feature:14} {weight:7.3f}")
+            rows.append(row("the weights in use, which have seen these answers", bench, found, in_use))
     found, sure = ladder(bench, args.cache)
-    print(line("the original's ladder", found, figures(bench, found, sure)))
+    rows.append(row("the original's ladder", bench, found, sure))
+    report = "\n\n".join(
+        (
+            "# Confidence",
+            f"Written by `bench/fit_confidence.py`. {len(found)} answers: the dev queries of {', '.join(SETS)}, each once "
+            f"as it is and once with every right answer removed. IncidentOS is cross-validated in {FOLDS} parts, by query.",
+            table_of(HEAD, rows),
+        )
+    )
+    print(report)
+    if args.out:
+        args.out.write_text(report + "\n", encoding="utf-8")
     pictured["the original's ladder"] = [[p, int(a.right)] for p, a in zip(sure, found, strict=True)]
     if args.write:
         write(models)

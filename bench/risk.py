@@ -6,7 +6,9 @@ The folder is by default ../shared/bench next to the checkout; -v lists the erro
 commands stand in the code blocks of `alert2runbook/corpus.jsonl`. The texts belong to their authors, so the
 repository keeps only labels: document id, the first 16 hex digits of the SHA-256 of the stripped command, and
 the label that was given by hand. All labels were set before any tuning, and only errors of the half "tuned"
-(the SHA-256 of the document id is even) are looked at while tuning.
+(the SHA-256 of the document id is even) are looked at while tuning. `risk_labels_fresh.tsv` holds 101 more, drawn by
+chance (half of them among commands with a dangerous-looking word) and labelled before they were first judged: at that
+first look recall was 19/20 and precision 19/19. The one that was missed is mended since, so "fresh" is fresh no more.
 
 Exit status 1 below recall 0.98 or precision 0.9 in either half, when a destructive command is called
 read-only, or when a labelled command is not found; 2 without the corpus.
@@ -26,6 +28,7 @@ from incidentos.memory.risk import Risk, risk_of
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ROOT / "tests" / "data" / "risk_labels.tsv"
+FRESH = ROOT / "tests" / "data" / "risk_labels_fresh.tsv"
 MIN_RECALL, MIN_PRECISION = 0.98, 0.9
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.S | re.M)
@@ -94,7 +97,9 @@ def main() -> int:
                 found[document["_id"], digest(command)] = command
     failed = False
     table: Counter[tuple[str, Risk, Risk]] = Counter()
-    for row in LABELS.read_text(encoding="utf-8").splitlines()[1:]:
+    rows = [(row, "") for row in LABELS.read_text(encoding="utf-8").splitlines()[1:]]
+    rows += [(row, "fresh") for row in FRESH.read_text(encoding="utf-8").splitlines()[1:]]
+    for row, part in rows:
         document_id, sha, label = row.split("\t")
         text = found.get((document_id, sha))
         if text is None:
@@ -102,11 +107,11 @@ def main() -> int:
             failed = True
             continue
         truth, said = Risk(label), risk_of(text)
-        table[half(document_id), truth, said] += 1
-        shown = half(document_id) == "tuned" and "-v" in sys.argv
+        table[part or half(document_id), truth, said] += 1
+        shown = (part or half(document_id)) == "tuned" and "-v" in sys.argv
         if truth is not said and shown:
             print(f"{truth} called {said}: {text}")
-    for name in ("tuned", "held out"):
+    for name in ("tuned", "held out", "fresh"):
         count = {(t, s): table[name, t, s] for t in Risk for s in Risk}
         hit = count[Risk.DESTRUCTIVE, Risk.DESTRUCTIVE]
         real = sum(count[Risk.DESTRUCTIVE, s] for s in Risk)

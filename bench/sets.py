@@ -25,6 +25,7 @@ from incidentos.memory.embedding.sentence_transformer import (
 )
 from incidentos.memory.importers.rows import RowReader
 from incidentos.memory.incident import Incident, Status
+from incidentos.memory.index.fields import LAYOUT
 from incidentos.memory.ports import Embedder, Vectors
 from incidentos.memory.record import parse_time
 
@@ -145,7 +146,8 @@ class CachingEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The vectors of the texts, shape (texts, dimensions), from the cache where they are in it."""
-        keys = [hashlib.sha256(f"{self._identity}\n{text}".encode()).digest() for text in texts]
+        model = self._identity.removesuffix(f"+{LAYOUT}")  # which texts an incident has changes no text's vector
+        keys = [hashlib.sha256(f"{model}\n{text}".encode()).digest() for text in texts]
         known: dict[bytes, Vectors] = {}
         missing: dict[bytes, str] = {}
         for key, text in zip(keys, texts, strict=True):
@@ -176,13 +178,13 @@ class CachingEmbedder:
 
 def fast_embedder(cache: Path = CACHE) -> CachingEmbedder:
     """The model that serves users: the bundled one on ONNX Runtime, int8."""
-    identity = f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}+{RECIPE}"
+    identity = f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}+{RECIPE}+{LAYOUT}"
     return CachingEmbedder(identity, DIMENSIONS, lambda: load_or_make(cache / "models"), cache / "vectors.db")
 
 
 def reference_embedder(cache: Path = CACHE) -> CachingEmbedder:
     """The same model as its authors publish it: sentence-transformers, fp32."""
-    identity = f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}"
+    identity = f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}+{LAYOUT}"
     return CachingEmbedder(identity, DIMENSIONS, SentenceTransformerEmbedder, cache / "vectors.db")
 
 

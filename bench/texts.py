@@ -46,12 +46,12 @@ def data_folder(given: Path | None = None) -> Path | None:
     return folder if any(folder.glob("*.jsonl")) else None
 
 
-def read_parts(folder: Path) -> Parts:
-    """The titles, sentences and services of the real incidents."""
+def read_parts(folder: Path, files: str = "*.jsonl") -> Parts:
+    """The titles, sentences and services of the real incidents in these files of the folder."""
     titles: dict[str, None] = {}
     sentences: dict[str, None] = {}
     services: dict[str, None] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob(files)):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             found = [s.strip() for s in _SENTENCE.split(row["description"]) if _SHORTEST <= len(s.strip()) <= _LONGEST]
@@ -101,10 +101,10 @@ def incidents(parts: Parts, count: int, seed: int = 7) -> Iterator[Incident]:
 
 
 def synthetic_vectors(base: Vectors, number: int) -> Vectors:
-    """Vectors of an incident that nothing embedded: two of the base texts' with a little noise, at unit length,
-    shape (2, dimensions); one for its text and one for its resolution."""
+    """Vectors of an incident that nothing embedded: three of the base texts' with a little noise, at unit
+    length, shape (3, dimensions); one for its text, one for its heading and one for its resolution."""
     chance = np.random.default_rng(number)
-    chosen = base[chance.integers(0, len(base), 2)]
+    chosen = base[chance.integers(0, len(base), 3)]
     noisy = chosen + chance.normal(0, _NOISE, chosen.shape).astype(np.float32)
     unit: Vectors = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
     return unit

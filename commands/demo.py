@@ -26,7 +26,7 @@ from ..memory.incident import Incident, utcnow
 from ..memory.record import loads
 from ..memory.samples import SAMPLE
 from ..settings import Settings
-from ..tools.analyze import SuggestedAction
+from ..tools.actions import SuggestedAction
 from ..wiring import build_memory
 
 ALERT = "DB connection pool at 95%, API p99 latency at 6.2s, auth service returning 503s"
@@ -165,6 +165,8 @@ async def _call(client: Any, tool: str, **arguments: object) -> Mapping[str, Any
 def _print_analysis(console: Console, answer: Mapping[str, Any], most: int = 12) -> None:
     head = Text(answer["ai_analysis"])
     head.append(f"\n\nWhy {answer['confidence']:.0%}: {answer['confidence_basis']}", style="dim")
+    if answer.get("recurrence"):
+        head.append(f"\nRecurrence: {answer['recurrence']}", style="dim")
     console.print(Panel(head, title=f"incident {answer['incident_id']}", border_style="cyan"))
     console.print("[bold]Runbook[/bold]")
     for number, action in enumerate(answer["suggested_actions"][:most], 1):
@@ -188,8 +190,16 @@ def _action(number: int, action: Mapping[str, Any]) -> Group:
     line.append(f"[{risk}] ", style=_RISK_STYLE[risk])
     line.append(action["action"])
     parts: list[Text | Padding] = [line]
+    if action.get("look_for"):
+        parts.append(Padding(Text(f"check first: {action['look_for']}", style="yellow"), (0, 0, 0, 4)))
+    if action.get("check_first"):
+        parts.append(Padding(Text(f"$ {action['check_first']}", style="green"), (0, 0, 0, 6)))
+        parts.append(Padding(Text("then:", style="yellow"), (0, 0, 0, 4)))
     if action.get("command"):
         parts.append(Padding(Text(f"$ {action['command']}", style="bold"), (0, 0, 0, 6)))
+    if action.get("look_for") and action.get("way_back"):
+        parts.append(Padding(Text(action["way_back"], style="yellow"), (0, 0, 0, 4)))
     shape = SuggestedAction.model_validate(action)
-    parts.append(Padding(Text(f"{shape.record} — {', '.join(shape.sources)}", style="dim"), (0, 0, 0, 4)))
+    told = " — ".join(filter(None, [shape.record, ", ".join(shape.sources)]))
+    parts.append(Padding(Text(told, style="dim"), (0, 0, 0, 4)))
     return Group(*parts)

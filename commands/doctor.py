@@ -52,7 +52,7 @@ def doctor(settings: Settings, *, as_json: bool) -> int:
 
 def _examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "program", f"incidentos {__version__}, Python {platform.python_version()}, {sys.platform}")
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _database, _model, _keys, hindsight)
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _database, _model, _groq, _hindsight)
     for check in checks:
         yield from check(settings)
 
@@ -136,13 +136,43 @@ def _model(settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", "embedding model", f"{embedder.identity} gives senseless vectors", "Use another one.")
 
 
-def _keys(settings: Settings) -> Iterator[Finding]:
-    state = "set, but this version does not use it" if settings.groq_api_key else "not set; nothing needs it"
-    yield Finding("note", "GROQ_API_KEY", state)
+def _groq(settings: Settings) -> Iterator[Finding]:
+    if settings.groq_api_key is None:
+        yield Finding("note", "Groq", "GROQ_API_KEY is not set; nothing needs it, the memory words its answers itself")
+        return
+    import anyio
+
+    from ..prompts.faults import ModelFault
+    from ..prompts.groq import Groq
+    from ..prompts.usage import UsageLog
+    from ..wiring import groq_access
+
+    log = UsageLog(settings.groq_log if settings.groq_log.exists() else None)
+    usage = log.usage
+    groq = Groq(groq_access(settings, settings.groq_api_key), log)
+
+    async def prove() -> None:
+        try:
+            await groq.prove()
+        finally:
+            await groq.aclose()
+
+    figures = log.as_json()
+    parts = [f"{usage.answered} answers worded, {usage.failed} calls without one"]
+    parts += [f"the last took {usage.seconds:.1f} s"] if usage.seconds is not None else []
+    parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
+    try:
+        anyio.run(prove)
+    except ModelFault as exc:
+        yield Finding("problem", "Groq", exc.told, "Until then the memory words its answers itself.", figures)
+    else:
+        works = f"the key works, {settings.groq_model} is there; {', '.join(parts)}"
+        yield Finding("ok", "Groq", works, figures=figures)
+    if usage.error:
+        yield Finding("note", "Groq's last error", f"{usage.error_at}: {usage.error}")
 
 
-def hindsight(settings: Settings) -> Iterator[Finding]:
-    """What there is to say of the team's memory."""
+def _hindsight(settings: Settings) -> Iterator[Finding]:
     from .doctor_hindsight import examine
 
     for level, detail, advice, figures in examine(settings):

@@ -15,6 +15,7 @@
     │   ├── CloudDenied        the key is not accepted
     │   ├── CloudMissing       the address or the bank is not there
     │   └── CloudRefused       this content will never be taken
+    ├── LanguageModelError     the language model gave no usable answer; the memory's own stands
     └── ImportFailed           a file cannot be read as any known format
 
 A message is one or more plain sentences for the person who has to act on it: what was wrong, what is valid and
@@ -65,6 +66,10 @@ class StoreTooNew(StoreError):
 
 class EmbeddingError(IncidentOSError):
     """The embedding model cannot be loaded or used. Recall goes on without it, on words alone."""
+
+
+class LanguageModelError(IncidentOSError):
+    """The language model gave no answer that can be used. The memory's own answer is complete without it."""
 
 
 class ImportFailed(IncidentOSError):

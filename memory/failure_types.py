@@ -25,24 +25,38 @@ LABELS: Mapping[FailureType, str] = {
     FailureType.CERTIFICATE: "expired certificate",
     FailureType.THIRD_PARTY: "third-party outage",
     FailureType.LATENCY: "latency / timeout",
-    FailureType.NETWORK: "network",
+    FailureType.NETWORK: "network failure",
     FailureType.OTHER: "other",
 }
 
 # (pattern, weight): 3 names the failure itself, 2 is typical of it, 1 goes with it and with others.
+_ENGINE = r"(?:postgres(?:ql)?|mysql|mariadb|mongo(?:db|d)?|cassandra|oracle|sql[- ]?server|cockroach\w*|database|aurora|rds|db)"
+_FAULT = (
+    r"(?:down|crash\w*|fail\w*|hang\w*|hung|overload\w*|slow\w*|capacity|limits?|corrupt\w*|inconsisten\w*|unavailable"
+    r"|read[- ]only|block(?:ed|ing)|locked|truncated?)"
+)
 _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     FailureType.CONNECTION_POOL: (
         (r"connection pool|pool of connections|conn(ection)?s? (of|in|from) the .{0,20}pool|pool exhaust\w*", 3),
-        (r"hikari|pgbouncer|c3p0|dbcp", 3),
+        (r"hikari|pgbouncer|c3p0|dbcp|queuepool|pool(size)? limit|sequelpool|r2dbc", 3),
         (r"\bpool\b[^.,]{0,20}(full|saturat|starv|busy|empty|exhaust|\d\d ?%)", 2),
         (r"too many (clients|connections)|max_connections|remaining connection slots|connection slots", 3),
         (r"idle in transaction|leaked? connections?|connection leak|unable to acquire (a )?(jdbc )?connection", 2),
-        (r"timeout waiting for (idle object|connection)|connections? (maxed|exhaust)", 2),
+        (
+            r"timeout waiting for (idle object|connection)|connections? (maxed|exhaust)|no (free|available|idle) connections?",
+            2,
+        ),
     ),
     FailureType.DATABASE: (
         (r"replication lag|replica lag|deadlock|lock wait|autovacuum|vacuum|wraparound|slow quer(y|ies)", 3),
         (r"sequential scan|missing index|query plan|table bloat|innodb|checkpoint(s|ing)? (spike|storm)", 2),
-        (r"\b(postgres(ql)?|mysql|mariadb|mongo(db)?|database|aurora|rds)\b", 1),
+        (
+            r"replication (slots?|stopped|broken|is broken|seems to be stopped)|\bwal-?[ge]\b|patroni|dead tuples|basebackup",
+            2,
+        ),
+        (r"long[- ]running (transactions?|quer(y|ies))|pg_stat_activity|checksum verification|split[- ]brain", 2),
+        (rf"\b{_ENGINE}\b[^.]{{0,50}}\b{_FAULT}|\b{_FAULT}\b[^.]{{0,30}}\b{_ENGINE}\b", 2),
+        (rf"\b{_ENGINE}\b", 1),
         (r"failover|primary (db|database)|read replica", 1),
     ),
     FailureType.CACHE: (
@@ -57,19 +71,22 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     FailureType.DNS: (
         (r"\b(dns|nxdomain|servfail|coredns|kube-dns|resolv\.conf|nameserver|ndots|route ?53)\b", 3),
         (r"could not resolve|name resolution|no such host|temporary failure in name|resolver|unknownhost", 3),
+        (r"eai_again|getaddrinfo|(host|name) ?lookups?|lookups? of .{0,30}(host|name)", 2),
         (r"\b(dnssec|cname|hosted zone|ttl)\b", 1),
     ),
     FailureType.MEMORY: (
         (
-            r"oom[- ]?kill\w*|\boom\b|out of memory|outofmemory\w*|memory leak|heap space|exit (code )?137|cgroup limit",
+            r"oom[- ]?kill\w*|\boom\b|out of memory|outofmemory\w*|memory leak|heap space|cgroup limit"
+            r"|exit(s|ed)?( with)?( code)? 137|memory pressure",
             3,
         ),
-        (r"\b(rss|heap)\b.{0,40}\b(grow|climb|rise|leak)\w*|memory (usage|at|climb|grow)\w*", 2),
+        (r"\b(rss|heap|working set)\b.{0,40}\b(grow|climb|rise|leak)\w*|memory (usage|at|climb|grow)\w*", 2),
         (r"\b(memory|heap|gc overhead)\b", 1),
     ),
     FailureType.CPU: (
         (r"cpu (satur|throttl|at \d|usage|100|pegged|pinned|spike|load|exhaust)\w*|high cpu|cfs (quota|throttl)\w*", 3),
-        (r"load average|run ?queue|catastrophic backtracking|busy loop|spinning|throttled_periods", 2),
+        (r"load average|run ?queue|backtracking|busy loop|spinning|throttled_periods", 2),
+        (r"(container|pod)s?\b.{0,30}\bthrottl\w*", 2),
         (r"\bcpu\b", 1),
     ),
     FailureType.DISK: (
@@ -78,16 +95,32 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"no space left on device|enospc|inode|disk ?pressure|disk full|filesystem.{0,20}(full|\d\d ?%)|volume full",
             3,
         ),
+        (
+            r"(file ?system|volumes?|disks?|partitions?|storage)\b.{0,60}\b(fill(s|ed|ing)? up|out of space|% free|zero bytes free)"
+            r"|run(ning)? out of (disk )?space",
+            3,
+        ),
         (r"\b(df|lvm|pvc|ebs volume|partition|/var/log|wal files?|log rotation|logrotate)\b", 1),
     ),
     FailureType.LOAD_BALANCER: (
-        (r"load[- ]?balanc\w*|\b(haproxy|elb|alb|nlb|envoy|ingress)\b|no healthy (upstream|host)|target group", 3),
-        (r"upstream (prematurely|timed out|server)|backend (pool|set)|health[- ]?checks? (path|fail|misconfig)\w*", 2),
+        (r"load[- ]?balanc\w*|\b(haproxy|elb|alb|nlb)\b|no healthy (upstream|host)|target group", 3),
+        (
+            r"upstream (prematurely|timed out|server|sent)|backend (pool|set)|health[- ]?checks? (path|fail|misconfig|flap)\w*",
+            2,
+        ),
+        (r"ingress[- ](nginx|controller|class|rule|change)|\benvoy\b", 2),
         (r"\b(502|bad gateway|nginx|sticky session|upstream|routing rule)\b", 1),
+        (r"\bingress\b", 1),  # alone it may be the word for what comes in
     ),
     FailureType.DEPLOYMENT: (
-        (r"(bad|failed|faulty|broken) (deploy\w*|release|rollout)|roll(ed)? ?back|crashloop\w*|imagepull\w*", 3),
+        (r"(bad|failed|faulty|broken) (deploy\w*|release|rollout)|roll(ed)? ?back|crash[- ]?loop\w*|imagepull\w*", 3),
         (r"(after|since|following) (the |a |v?[\d.]+ )?(deploy\w*|release|rollout|upgrade)|canary|regression", 2),
+        (r"rolling out|(not been|never|was|were|been) rolled out|new (build|release|version|image|patch)\b", 2),
+        (
+            r"\b(deploy(ment|ed)?|upgrade|update|release|rollout)\b[^.]{0,40}\b(fail\w*|bugs?|broke\w*|stuck|incomplete|disabled)",
+            2,
+        ),
+        (r"(multiple|different|two|mixed) versions of\b", 2),
         (r"\b(deploy\w*|release|rollout|helm|migration|config(uration)? (change|push|error))\b", 1),
     ),
     FailureType.CERTIFICATE: (
@@ -104,7 +137,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"(payment|sms|email|card|identity|shipping) (provider|gateway|processor)|status ?page|their (side|api|status)",
             2,
         ),
-        (r"\b(stripe|twilio|paypal|sendgrid|auth0|okta|partner api|saas)\b", 2),
+        (r"\b(stripe|twilio|paypal|sendgrid|auth0|okta|partner api|saas|psp|acquirer)\b", 2),
     ),
     FailureType.NETWORK: (
         (
@@ -112,14 +145,24 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             3,
         ),
         (
-            r"retransmi\w*|no route to host|network unreachable|\bvpn\b|\bvpc\b|\beni\b|fiber|link flap\w*|security group",
+            r"retransmi\w*|no route to host|network unreachable|\bvpn\b|\bvpc\b|\beni\b|fiber|link flap\w*"
+            r"|security group (rule|ingress|egress)|network acl",
+            2,
+        ),
+        (
+            r"network (interface|saturation|configuration|failure|outage|disruption|equipment|link)|backbone|edge routers?"
+            r"|\brouters?\b|routing (table|data|loop)|leased line|\bddos\b|(core|network|a) switch\b",
             2,
         ),
         (r"connection reset|\bnetwork\w*|connectivity|firewall|\bsyn\b", 1),
     ),
     FailureType.LATENCY: (
-        (r"\bp9[59](\.9)?\b|latenc(y|ies)|slow(ness| response| down)?|time[- ]?outs?|timed out|deadline exceeded", 1),
-        (r"retry storm|retries|thread ?pool|n\+1|noisy neighbou?r|\b504\b|gateway time-?out", 2),
+        (
+            r"\bp9[59](\.9)?\b|latenc(y|ies)|slow(ness| response| down)?|time[- ]?outs?|timed out|deadline exceeded"
+            r"|percentile|longer than \d+ ?s",
+            1,
+        ),
+        (r"retry storm|retries|thread ?pool|n\+1|noisy neighbou?r|\b504\b|gateway time-?out|exponential back-?off", 2),
     ),
 }
 

@@ -16,9 +16,10 @@ from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
 from .index.tokens import surface_forms, terms
 from .learning import Learning
-from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Page, Vectors
+from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Offender, Page, Vectors
 from .probability import COUNTS_FROM, Match, matches_of
 from .recall import Query, Recall, Scope
+from .recurrence import MOST_OCCURRENCES
 from .redaction import redact, redact_incident
 from .risk import risk_of
 
@@ -244,8 +245,7 @@ class IncidentMemory:
             about: the incident that the text describes: it is not found itself, and its service and failure type
                 count as evidence.
             explained: how many of the first matches say why they were found; it costs a look at their texts.
-            also: incidents that the shared memory recalled; those that are likely by our own evidence come on top of
-                the limit.
+            also: what the shared memory recalled; the likely ones of them come on top of the limit.
         """
         text = redact(text[:_QUERY_CHARACTERS])
         if about is not None:
@@ -323,6 +323,14 @@ class IncidentMemory:
     def page(self, wanted: Filter, limit: int, cursor: str | None) -> Page:
         """One page of incidents, newest first."""
         return self.store.page(wanted, limit=limit, cursor=cursor)
+
+    def occurrences(self, service: str, failure_type: FailureType) -> list[Incident]:
+        """The newest `MOST_OCCURRENCES` incidents of a service and failure type, newest first."""
+        return self.store.occurrences(service, failure_type, MOST_OCCURRENCES)
+
+    def offenders(self, since: datetime, wanted: Filter = Filter(), limit: int = 5) -> list[Offender]:
+        """What came more than once since then, most often first."""
+        return self.store.offenders(since, wanted, limit)
 
     def history(self, incident_id: str) -> list[HistoryEntry]:
         """Everything that happened to an incident, oldest first."""

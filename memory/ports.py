@@ -102,6 +102,16 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Offender:
+    """A failure type that a service had `count` times in a period; `last` is when the newest of them began."""
+
+    service: str
+    failure_type: FailureType
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How much is stored. `pending_sync` counts what waits for the shared memory, without what that refused for good;
     `without_vectors` the incidents that the given model has not embedded yet."""
@@ -186,6 +196,15 @@ class IncidentStore(Outbox, Protocol):
 
     def page(self, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
         """One page, newest first. An unknown cursor raises InvalidInput."""
+        ...
+
+    def occurrences(self, service: str, failure_type: FailureType, limit: int) -> list[Incident]:
+        """Incidents of that service and failure type whose start is known, newest first."""
+        ...
+
+    def offenders(self, since: datetime, wanted: Filter, limit: int) -> list[Offender]:
+        """What came more than once since then: most often first, and among equals the newest first. Incidents without a
+        service or of the type "other" are left out, since nothing says that they belong together."""
         ...
 
     def ids_starting(self, prefix: str, limit: int) -> list[str]:

@@ -1,8 +1,11 @@
 """The probability that a found incident is the same problem.
 
-A logistic regression over evidence that means the same in a memory of fifty incidents and in one of many thousands:
-shares of what the query asks for, cosines, and the lead over the best *rival*, that is the best of the other hits that
-is another problem. That five siblings of one problem are found speaks for all of them, so siblings are no rivals.
+A logistic regression over a handful of figures that mean the same in a memory of fifty incidents and in one of many
+thousands. What tells a right first hit from a wrong one is less how near it comes than whether it stands out: a *rival*
+is another of the first hits that is another problem (five siblings of one problem speak for all of them, so siblings are
+no rivals), and where all the arms of recall agree that no rival comes as near, the hit is rarely wrong. Where rivals are
+weak or missing, as in a small memory, a hit has to beat what unrelated incidents reach in a large one.
+
 The weights stand in `probability.toml`, written by `bench/fit_confidence.py`.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -22,7 +25,7 @@ from .recall import Hit
 COUNTS_FROM = 0.57
 """A match of at least this probability counts. Two of them give 1 − 0.8·0.43² = 85 %, the ladder's second step."""
 
-RIVALS = 10
+FIRST = 12
 """The first hits, among which a match has its rivals."""
 
 SIBLINGS = 0.8
@@ -32,23 +35,53 @@ _MODEL_FILE = Path(__file__).with_name("probability.toml")
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """One way in which a hit comes near to a query.
+
+    `spread` is the standard deviation of its figure among the first hits of a query, on average; `noise` what the best
+    rival of a large memory reaches five times in six. Both were measured on the dev queries; a higher noise makes p
+    depend less on the size of the memory, and tells right from wrong less well.
+    """
+
+    figure: Callable[[Hit], float | None]
+    spread: float
+    noise: float
+
+
+ARMS: Mapping[str, Arm] = {
+    "lexical": Arm(lambda hit: min(hit.lexical, 1.0), 0.08, 0.16),
+    "best": Arm(lambda hit: hit.best, 0.075, 0.47),
+    "cosine": Arm(lambda hit: hit.cosine, 0.09, 0.43),
+    "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.37),
+    "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.3),
+    "heading": Arm(lambda hit: hit.closeness.heading, 0.135, 0.16),
+    "passage": Arm(lambda hit: hit.closeness.passage, 0.11, 0.22),
+}
+
+_OPENING_NOISE = 0.24
+"""`Arm.noise` of the opening."""
+
+_ALIKE = 0.15
+"""How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
+in the same hour and is not alike gains nothing by that."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What speaks for one match.
 
-    Shares and cosines as in `Hit`, and the lead over the best rival in each (−1 to 1; the figure itself where there is
-    no rival). `best` and `lead_best` are None without an embedding model. Then what the records say.
+    `letters` is the share of the query's letters that the incident holds (0 to 1). `agreement` is the mean, over the
+    arms, of tanh(lead / spread), where the lead is what the hit has over the best rival (−1 to 1). `lead_opening` and
+    `lead_title` are the leads in the query's first sentence and in the cosine of the heading (None without vectors).
+    `nearness` in time is 1 for an incident of the same hour that is alike and 0 from a week on, or where it is not
+    alike. Then what the records say.
     """
 
-    lexical: float
-    best: float | None
     letters: float = 0.0
-    heading: float = 0.0
-    passage: float = 0.0
+    agreement: float = 0.0
+    lead_opening: float = 0.0
+    lead_title: float | None = None
     nearness: float = 0.0
-    lead_lexical: float = 0.0
-    lead_best: float | None = None
-    lead_heading: float = 0.0
-    lead_passage: float = 0.0
     same_failure_type: bool = False
     same_service: bool = False
 
@@ -115,7 +148,7 @@ def models() -> tuple[Model, Model]:
 def probability(evidence: Evidence) -> float:
     """The probability that a match is the same problem."""
     with_vectors, words_alone = models()
-    return (words_alone if evidence.best is None else with_vectors).probability(evidence)
+    return (words_alone if evidence.lead_title is None else with_vectors).probability(evidence)
 
 
 def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, service: str | None = None) -> list[Match]:
@@ -132,27 +165,44 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
     same_type = [kind is not FailureType.OTHER and kind is hit.incident.failure_type for hit in hits]
     same_service = [_same_service(service, hit.incident.service) for hit in hits]
     order = sorted(range(len(hits)), key=lambda i: -(hits[i].score + same_type[i] + 0.5 * same_service[i]))
-    rivals = [hits[i] for i in order[:RIVALS]]
+    first = [hits[i] for i in order[:FIRST]]
     matches = []
     for i in order:
         hit = hits[i]
-        against = [rival for rival in rivals if rival is not hit and not _siblings(hit, rival)]
+        rivals = [rival for rival in first if rival is not hit and not _siblings(hit, rival)]
         evidence = Evidence(
-            lexical=min(hit.lexical, 1.0),
-            best=hit.best,
-            letters=hit.letters,
-            heading=hit.heading,
-            passage=hit.passage,
-            nearness=hit.nearness,
-            lead_lexical=min(hit.lexical, 1.0) - max((min(rival.lexical, 1.0) for rival in against), default=0.0),
-            lead_best=None if hit.best is None else hit.best - max((rival.best or 0.0 for rival in against), default=0),
-            lead_heading=hit.heading - max((rival.heading for rival in against), default=0.0),
-            lead_passage=hit.passage - max((rival.passage for rival in against), default=0.0),
+            letters=hit.closeness.letters,
+            agreement=_agreement(hit, rivals),
+            lead_opening=_lead(lambda its: its.closeness.opening, _OPENING_NOISE, hit, rivals) or 0.0,
+            lead_title=_lead(ARMS["title"].figure, ARMS["title"].noise, hit, rivals),
+            nearness=hit.nearness * _alike(hit),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
         )
         matches.append(Match(hit, evidence, probability(evidence)))
     return matches
+
+
+def _agreement(hit: Hit, rivals: Sequence[Hit]) -> float:
+    leads = [
+        math.tanh(lead / arm.spread)
+        for arm in ARMS.values()
+        if (lead := _lead(arm.figure, arm.noise, hit, rivals)) is not None
+    ]
+    return sum(leads) / len(leads)
+
+
+def _alike(hit: Hit) -> float:
+    """How alike the texts are, 0 (what any two incidents share) to 1: by their meaning, or else by their letters."""
+    arm = ARMS["letters" if hit.best is None else "best"]
+    return min(1.0, max(0.0, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
+
+
+def _lead(figure: Callable[[Hit], float | None], noise: float, hit: Hit, rivals: Sequence[Hit]) -> float | None:
+    """What the hit's figure has over the best rival's, or over the noise where the rivals are below it; None where the
+    hit has no such figure."""
+    own = figure(hit)
+    return None if own is None else own - max(noise, *(figure(rival) or 0.0 for rival in rivals), 0.0)
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

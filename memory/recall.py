@@ -11,7 +11,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .incident import Incident, Status
+from .index.closeness import Closeness, look_closely
 from .index.columns import Column
-from .index.fields import heading, term_frequencies, weighted_texts
+from .index.fields import searched_vectors, term_frequencies, weighted_texts
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
-from .index.passage import best_passage
 from .index.semantic import SemanticIndex
 from .index.snapshot import Columns, Snapshot, load, save
 from .index.tokens import terms
@@ -96,10 +96,8 @@ class Hit:
     perfect match of all terms could reach (0 to about 1); `cosine` and `best` are cosines of the whole text and of
     the best chunk (−1 to 1), None where either side has no vector.
 
-    The first RERANKED hits are looked at closely; for the others these are 0: `letters` is the share of the query's
-    letters (runs of four) that the incident holds, `heading` the share of its heading's that the query holds, `passage`
-    the share of the query's words in its best passage (0 to 1 each, what is rare weighs more). `nearness` is 1 for the
-    same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of its whole text.
+    The first RERANKED hits are looked at closely; for the others `closeness` is 0 throughout. `nearness` is 1 for the
+    same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of the whole text.
     """
 
     incident: Incident
@@ -107,9 +105,7 @@ class Hit:
     lexical: float
     cosine: float | None
     best: float | None
-    letters: float = 0.0
-    heading: float = 0.0
-    passage: float = 0.0
+    closeness: Closeness = field(default_factory=Closeness)
     nearness: float = 0.0
     vector: Vectors | None = field(default=None, compare=False, repr=False)
 
@@ -259,7 +255,7 @@ class Recall:
         self._drop(incident.id)
         slot = len(self._ids)
         self._lexical.add(slot, term_frequencies(incident))
-        self._semantic.add(slot, stored.vectors)
+        self._semantic.add(slot, None if stored.vectors is None else searched_vectors(stored.vectors))
         self._ids.append(incident.id)
         self._slot_of[incident.id] = slot
         self._live.append(True)
@@ -299,33 +295,27 @@ class Recall:
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(np.array([self._slot_of[i] for i in also & self._slot_of.keys()], dtype=np.intp), top)
             top = np.concatenate([top[:RERANKED], extra[allowed[extra]], top[RERANKED:]])
-            found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
+            found = {s.incident.id: s for s in self._store.get_many([self._ids[slot] for slot in top], self._model)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
-            compared = [found[self._ids[slot]] for slot in top[: RERANKED + len(extra)]]
-            texts = [weighted_texts(incident) for incident in compared]
-            alike = self._sampled_grams().compare(query.text, texts, [heading(incident) for incident in compared])
-            close = top[: len(compared)]
-            score[close] += np.float32(GRAM_WEIGHT) * alike.scores  # never negative: the others stay behind
+            stored = [found[self._ids[slot]] for slot in top]
             telling = {term: self._lexical.idf(term) for term in wanted}
+            close = stored[: RERANKED + len(extra)]
+            grams, looks = look_closely(query.text, query.vector, telling, self._sampled_grams(), close)
+            score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * grams  # never negative: the others stay behind
+            looks += [Closeness()] * (len(stored) - len(looks))
             hits = [
                 Hit(
-                    incident=found[self._ids[slot]],
+                    incident=its.incident,
                     score=float(score[slot]),
                     lexical=float(lexical[slot]),
                     cosine=None if whole is None else float(whole[slot]),
                     best=None if best is None else float(best[slot]),
+                    closeness=closeness,
                     nearness=float(near[slot]),
                     vector=None if whole is None else self._semantic.whole(int(slot)),
                 )
-                for slot in top
+                for slot, its, closeness in zip(top, stored, looks, strict=True)
             ]
-            for place, incident in enumerate(compared):
-                hits[place] = replace(
-                    hits[place],
-                    letters=float(alike.coverage[place]),
-                    heading=float(alike.headings[place]),
-                    passage=best_passage(telling, incident.text),
-                )
             order = [hits[place] for place in np.lexsort((-top, -score[top]))]
             return order[:limit] + [hit for hit in order[limit:] if hit.incident.id in also]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -30,9 +31,31 @@ class Playbook:
         return (*self.checks, *self.mitigations, *self.watch)
 
 
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+"""What may be put into a command in the place of `<service>`: the name of a Kubernetes object, no shell syntax."""
+
+
+def playbook(failure_type: FailureType, service: str | None = None) -> Playbook:
+    """The playbook of a failure type, with the service's name in the place of `<service>` where it is a plain name."""
+    book = _read(failure_type)
+    if service is None or not _SAFE_NAME.fullmatch(service):
+        return book
+
+    def named(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        return tuple(
+            replace(
+                action,
+                command=action.command and action.command.replace("<service>", service),
+                undo=action.undo and action.undo.replace("<service>", service),
+            )
+            for action in actions
+        )
+
+    return replace(book, checks=named(book.checks), mitigations=named(book.mitigations), watch=named(book.watch))
+
+
 @cache
-def playbook(failure_type: FailureType) -> Playbook:
-    """The playbook of a failure type."""
+def _read(failure_type: FailureType) -> Playbook:
     file = resources.files(__package__) / "playbooks" / f"{failure_type.value}.toml"
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     source = (f"playbook:{failure_type.value}",)

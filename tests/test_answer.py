@@ -208,7 +208,7 @@ def test_a_step_that_only_failed_is_named_and_loses_its_command() -> None:
     """Nobody runs in passing what never helped."""
     action = from_matches([match(0.9, steps=(did(RESTART, Outcome.FAILED),))])[0]
     assert action.command is None
-    assert action.action.startswith("Skip (failed 1 of 1)")
+    assert action.action.startswith("Skip (failed once)")
 
 
 def test_a_guessed_resolution_brings_no_step() -> None:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tools": {"tools", "prompts", "memory"},
     "commands": {"commands", "tools", "prompts", "memory", "settings", "wiring", "server", "__init__"},
     "settings": set(),
-    "wiring": {"memory", "settings"},
+    "wiring": {"memory", "prompts", "settings"},
     "wire": set(),
     "server": {"tools", "prompts", "memory", "settings", "wire", "wiring", "__init__", "__main__"},
     "__main__": {"commands", "memory", "settings", "wiring", "__init__"},
@@ -93,6 +93,11 @@ def test_only_the_server_imports_the_protocol() -> None:
     assert {str(m) for m in MODULES if {"mcp", "mcp_types"} & {n.partition(".")[0] for n in imports(m)}} == {
         "server.py"
     }
+
+
+def test_only_its_adapter_knows_the_vendor_of_the_language_model() -> None:
+    vendor = {"groq", "httpx"}
+    assert {str(m) for m in MODULES if vendor & {n.partition(".")[0] for n in imports(m)}} == {"prompts/groq.py"}
 
 
 def test_the_ports_and_the_domain_know_no_adapter() -> None:

@@ -107,6 +107,19 @@ def test_a_setting_that_cannot_be_right_is_named(
     assert value not in err
 
 
+def test_the_env_file_of_a_repository_cannot_send_the_memory_elsewhere(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assistant starts the server in whatever folder is open, also in a stranger's."""
+    (tmp_path / ".env").write_text(
+        "HINDSIGHT_API_KEY=theirs\nHINDSIGHT_BASE_URL=https://evil.example\nINCIDENTOS_HINDSIGHT_BANK=theirs\n"
+    )
+    assert Settings().hindsight_url is None
+    monkeypatch.setenv("HINDSIGHT_API_KEY", KEY)
+    settings = Settings()
+    assert (settings.hindsight_url, settings.hindsight_bank) == (HINDSIGHT_CLOUD, "incidentos-incidents")
+
+
 # Sync and doctor
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from incidentos.memory.embedding import background
-from incidentos.memory.embedding.background import embedding_texts
 from incidentos.memory.errors import EmbeddingError, InvalidInput, UnknownIncident
 from incidentos.memory.incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step
+from incidentos.memory.index.fields import embedded_texts
 from incidentos.memory.memory import Imported, IncidentMemory
 from incidentos.memory.ports import Embedder, Filter
 from incidentos.memory.recall import Scope
@@ -342,9 +342,9 @@ def test_a_changed_model_embeds_everything_anew_and_never_meets_vectors_of_the_o
     new = open_memory(other)
     until_embedded(new)
     for stored in new.store.scan(other.identity):
-        assert np.array_equal(stored.vectors, other.embed(embedding_texts(stored.incident)))
+        assert np.array_equal(stored.vectors, other.embed(embedded_texts(stored.incident)))
     for stored in new.store.scan(words().identity):
-        assert np.array_equal(stored.vectors, words().embed(embedding_texts(stored.incident)))
+        assert np.array_equal(stored.vectors, words().embed(embedded_texts(stored.incident)))
     own = new.find(history[1].text, 1).matches[0]
     assert (own.incident.id, own.hit.cosine) == ("INC1", pytest.approx(1, abs=1e-5))
     told, _ = new.open_incident("told to the new model", "only")

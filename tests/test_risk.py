@@ -13,6 +13,13 @@ from hypothesis import strategies as st
 from incidentos.memory.risk import Risk, risk_of
 
 READ_ONLY = r"""
+tcpdump -r capture.pcap
+less /var/log/syslog
+gcloud compute ssh web-1 --zone z -- uptime
+terraform plan -destroy
+iptables-save | grep DROP
+aws s3 rm s3://b --recursive --dryrun
+kubectl delete pod x --dry-run=server
 ls -la /var/log
 grep -r DROP .
 echo "rm -rf /"
@@ -107,6 +114,15 @@ k get po -A
 """
 
 REVERSIBLE = r"""
+less +'!frob x' f
+man -P 'frob' ls
+rg x --pre frob
+PATH=/tmp:$PATH ls
+systemctl unmask x
+strace -f ls
+curl -XPOST es:9200/logs/_close
+ALTER TABLE t ADD COLUMN c int
+cat a > b
 kubectl scale deployment/api --replicas=5
 kubectl rollout restart deployment/api
 kubectl rollout undo deploy/api --to-revision=3
@@ -178,6 +194,34 @@ kafka-configs.sh --bootstrap-server b:9092 --alter --add-config retention.ms=100
 """
 
 DESTRUCTIVE = r"""
+:(){ :|:& };:
+bash -c $'ls\nrm x'
+echo 'rm x' | at now
+echo cm0gLXJmIC8K | base64 -d | sh
+sed '1e rm x' f
+git -c core.pager='rm x' log
+cat f > f
+kubectl taint nodes n x=y:NoExecute
+gcloud compute ssh web-1 -- rm y
+aws ssm send-command --parameters commands='rm -rf /'
+ip link delete veth0
+nmcli con delete x
+gh api -X DELETE /repos/x/y
+heroku pg:reset -a app
+npx rimraf dist
+strace -f rm x
+clickhouse-client -q 'ALTER TABLE t DELETE WHERE 1'
+SELECT pg_stat_reset()
+rabbitmqctl close_all_connections why
+nomad node purge x
+kubectl get pods --no-headers | awk '/Evicted/{print $1}' | xargs kubectl delete pod
+redis-cli --scan --pattern 'sess:*' | xargs -L 100 redis-cli unlink
+alias k=kubectl; k delete pod x
+sqlite3 app.db "DELETE FROM t"
+aws s3 sync . s3://b --delete
+terraform -chdir=prod destroy -auto-approve
+git push --force-with-lease origin main
+nft flush ruleset
 rm -rf /data
 rm file
 sudo rm -rf /data
@@ -308,6 +352,9 @@ npm uninstall x
 """
 
 HERE_DOCUMENTS = [
+    ("ssh host <<'EOF'\nrm -rf /data\nEOF", Risk.DESTRUCTIVE),
+    ("ssh host <<'EOF'\nuptime\nEOF", Risk.READ_ONLY),
+    ("psql -h db <<'EOF'\nDROP SCHEMA public CASCADE;\nEOF", Risk.DESTRUCTIVE),
     ("cat <<EOF\nrm -rf /\nEOF", Risk.READ_ONLY),
     ("psql <<EOF\nSELECT 1;\nEOF", Risk.READ_ONLY),
     ("psql <<EOF\nDROP TABLE x;\nEOF", Risk.DESTRUCTIVE),

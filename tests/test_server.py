@@ -163,6 +163,41 @@ async def test_a_resolution_is_read_back_from_the_disk_and_can_be_amended(client
     assert record["history"][2]["previous"]["resolution"]["root_cause"] == "the DHCP scope was halved"
 
 
+async def test_what_failed_goes_down_and_what_came_back_is_counted(client: Any, told: Any) -> None:
+    """Told thrice with the same end: the third analysis says so, and the step that failed twice is to be skipped."""
+    alert = {
+        "title": "zebra ledger export stalls at batch 40",
+        "service": "zebra-ledger",
+        "description": "OOMKilled, exit 137",
+    }
+    for _ in range(2):
+        its_id = (await told("analyze_incident", **alert))[0]["incident_id"]
+        await told(
+            "resolve_incident", incident_id=its_id, root_cause="memory leak in the zebra batch writer",
+            mitigation_steps=["`kubectl -n ledger delete pod zebra-0`"],
+            failed_steps=["Rolling restart: `kubectl -n ledger rollout restart deployment/zebra`"],
+        )  # fmt: skip
+    answer, text = await told("analyze_incident", **alert)
+    assert answer["recurrence"].startswith("Third time in 30 days on zebra-ledger; the last fix held less than an hour")
+    assert f"Recurrence: {answer['recurrence']}" in text
+    failed = next(
+        a for a in answer["suggested_actions"] if a["action"].startswith("Skip (failed twice): Rolling restart")
+    )
+    assert "command" not in failed
+    assert failed["record"] == "failed twice, never worked"
+    fix = next(a for a in answer["suggested_actions"] if a.get("command") == "kubectl -n ledger delete pod zebra-0")
+    assert (fix["risk"], fix["check_first"]) == ("destructive", "kubectl -n ledger get pod zebra-0 -o wide")
+    assert fix["record"].startswith("worked 2 of 2, last today; the trouble came back once within 20 days")
+    assert text.index(fix["check_first"]) < text.index("$ kubectl -n ledger delete pod zebra-0")
+    assert f"way back: {fix['way_back']}" in text
+    await told(
+        "resolve_incident", incident_id=answer["incident_id"], root_cause="memory leak in zebra", mitigation_steps=["x"]
+    )
+    page, text = await told("list_incidents", service="zebra-ledger")
+    assert page["repeat_offenders"] == ["zebra-ledger: memory leak / OOM 3 times in 30 days, last today"]
+    assert page["repeat_offenders"][0] in text
+
+
 async def test_find_similar_finds_what_was_resolved_and_obeys_its_filters(told: Any) -> None:
     answer, text = await told(
         "find_similar", query="HikariPool connection is not available", limit=3, status="resolved"

@@ -98,7 +98,7 @@ def resolved(incident: Make, incident_id: str, **more: Any) -> Incident:
 
 
 async def find(shared: SharedMemory, memory: IncidentMemory, limit: int = 5, *, widen: bool = False) -> Any:
-    desk = Desk(memory, memory.store.path, "0", shared)  # type: ignore[attr-defined]
+    desk = Desk(memory, memory.store.path, "0", shared=shared)  # type: ignore[attr-defined]
     return await recall_beside(desk, QUERY, partial(memory.find, QUERY, limit), widen=widen)
 
 

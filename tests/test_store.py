@@ -370,3 +370,21 @@ def test_a_scan_is_one_snapshot_and_holds_up_no_writer(store: IncidentStore, inc
     store.insert(incident("later"), None, None)
     found += [s.incident.id for s in scan]
     assert found == ["i0", "i1", "i2"]
+
+
+def test_occurrences_are_those_of_the_service_and_type_newest_first(
+    store: IncidentStore, incident: Callable[..., Incident]
+) -> None:
+    """Whatever the spelling of the service; without those whose start is not known."""
+    for number, (service, kind, at) in enumerate(
+        [("api", FailureType.DNS, AT), ("API", FailureType.DNS, AT + timedelta(days=1)), ("api", FailureType.DISK, AT),
+         ("web", FailureType.DNS, AT), ("api", FailureType.DNS, None)]
+    ):  # fmt: skip
+        store.insert(incident(f"i{number}", service=service, failure_type=kind, created_at=at), None, None)
+    assert [found.id for found in store.occurrences("Api", FailureType.DNS, 9)] == ["i1", "i0"]
+    assert [found.id for found in store.occurrences("api", FailureType.DNS, 1)] == ["i1"]
+    assert [(o.service.casefold(), o.failure_type, o.count, o.last) for o in store.offenders(AT, Filter(), 9)] == [
+        ("api", FailureType.DNS, 2, AT + timedelta(days=1))
+    ]
+    assert store.offenders(AT + timedelta(hours=1), Filter(), 9) == []
+    assert store.offenders(AT, Filter(service="web"), 9) == []

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
+from ..memory.errors import LanguageModelError
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
-from ..memory.memory import Recalled
+from ..memory.memory import IncidentMemory, Recalled
 from ..memory.ports import Prediction
 from ..memory.probability import COUNTS_FROM, Match
+from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
-from ..memory.runbook import Action, from_matches, limit
+from ..memory.runbook import Action, from_matches, guarded, limit
+from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
+from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
-from .shapes import SimilarIncident, degraded_lines, instant, one_line
+from .shapes import SimilarIncident, brief, degraded_lines, one_line
+
+if TYPE_CHECKING:
+    from ..prompts.writer import Writer
 
 RECALLED = 12
 """Matches that are weighed. Beyond a dozen, one more agreeing incident no longer moves the confidence."""
 
 SHOWN = 5
 """Matches that are shown."""
+
+SHOWN_UNALIKE = 3
+"""Matches that are shown where none of them counts."""
 
 FEW = 3
 """A runbook with fewer useful actions than this is topped up from the playbook."""
@@ -41,57 +52,6 @@ class AnalyzeIncident(Arguments):
     severity: Annotated[ShortText | None, Field(description="E.g. SEV1, P2, critical.")] = None
 
 
-class SuggestedAction(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    action: str
-    command: str | None = None
-    risk: Literal["read-only", "reversible", "destructive"]
-    sources: list[str]
-    worked: int = 0
-    failed: int = 0
-    last_worked_at: str | None = None
-
-    @classmethod
-    def of(cls, action: Action) -> SuggestedAction:
-        """The shape of a runbook's action; what to expect and how to undo it become part of the sentence."""
-        text = one_line(action.action, 600)
-        told = f"`{one_line(action.command, 600)}`" if action.command else None
-        if told and text.endswith(told):  # it stands on a line of its own
-            text = text.removesuffix(told).rstrip(" :") or text
-        if action.expect:
-            text += f" Expect: {action.expect}"
-        if action.undo:
-            text += f" Undo: {action.undo}"
-        return cls(
-            action=text,
-            command=action.command,
-            risk=action.risk.value,
-            sources=list(action.sources),
-            worked=action.worked,
-            failed=action.failed,
-            last_worked_at=instant(action.last_worked_at),
-        )
-
-    def as_text(self, number: int) -> str:
-        """The action as a numbered step."""
-        lines = [f"{number}. [{self.risk}] {self.action}"]
-        if self.command:
-            lines += [f"   $ {line}" for line in self.command.splitlines()]
-        lines.append(f"   {self.record} — {', '.join(self.sources)}")
-        return "\n".join(lines)
-
-    @property
-    def record(self) -> str:
-        """How the action did so far, in words."""
-        tried = self.worked + self.failed
-        if not tried:
-            past = [source for source in self.sources if not source.startswith("playbook:")]
-            return "taken before, outcome not recorded" if past else "from the playbook, untried here"
-        last = f", last on {self.last_worked_at[:10]}" if self.last_worked_at else ""
-        return f"worked {self.worked} of {tried}{last}"
-
-
 class Analysis(Answer):
     incident_id: str
     status: Literal["open", "resolved"]
@@ -100,6 +60,7 @@ class Analysis(Answer):
     root_cause: str | None = None
     confidence: Annotated[float, Field(ge=0, le=1)]
     confidence_basis: str
+    recurrence: str | None = None
     suggested_actions: list[SuggestedAction]
     prevention: str | None = None
     similar_past_incidents: list[SimilarIncident]
@@ -110,7 +71,8 @@ class Analysis(Answer):
         repeat = (
             f"\nIt repeats the open incident {self.duplicate_of}; nothing new was stored." if self.duplicate_of else ""
         )
-        parts = [f"{self.ai_analysis}\nWhy {self.confidence:.0%}: {self.confidence_basis}{repeat}"]
+        before = f"\nRecurrence: {self.recurrence}" if self.recurrence else ""
+        parts = [f"{self.ai_analysis}\nWhy {self.confidence:.0%}: {self.confidence_basis}{before}{repeat}"]
         if self.suggested_actions:
             steps = (action.as_text(number) for number, action in enumerate(self.suggested_actions, 1))
             parts.append("Runbook\n" + "\n".join(steps))
@@ -146,46 +108,123 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
     now = utcnow()
     own = weigh(recalled.matches, now)
     verdict = (await anyio.to_thread.run_sync(memory.learning.recalibration)).recalibrate(own)
-    analysis = compose(incident, repeated, recalled, verdict)
-    prediction = _prediction(incident, recalled, verdict, own.confidence, now)
+    past = await anyio.to_thread.run_sync(partial(look_back, memory, incident, recalled, verdict, now))
+    draft = draft_of(incident, recalled, verdict, past)
+    analysis = await _in_better_words(desk.writer, draft, compose(draft, repeated, recalled, verdict, past), past)
+    prediction = _prediction(incident, recalled, verdict, own.confidence, now, analysis.engine)
     await anyio.to_thread.run_sync(memory.learning.remember, prediction)
     await progress(3, 3, "answered")
     return analysis
 
 
-def compose(incident: Incident, repeated: bool, recalled: Recalled, verdict: Verdict) -> Analysis:
-    """The memory's own answer, in words and steps; no language model has a part in it."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the memory says beyond the matches: when this happened before, which fixes held, and the time of asking."""
+
+    recurrence: Recurrence | None
+    held: Mapping[str, bool]
+    now: datetime
+
+
+def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, verdict: Verdict, now: datetime) -> Past:
+    """Read from the store when this happened before and whether the fixes of the matches held."""
+    leading = verdict.leading
+    agreeing = [match.incident for match in leading.matches] if leading else []
+    known: dict[tuple[str, FailureType], list[Incident]] = {}
+
+    def occurrences(service: str, kind: FailureType) -> list[Incident]:
+        key = (service.casefold(), kind)
+        if key not in known:
+            known[key] = memory.occurrences(service, kind)
+        return known[key]
+
+    kind = leading.failure_type if leading else likely_failure_type(incident.failure_type, recalled.matches)
+    again = recurrence_of(incident, agreeing, kind, occurrences, now)
+    shown = agreeing or [match.incident for match in recalled.matches if match.counts]
+    return Past(again, held(shown, occurrences, now), now)
+
+
+def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Past) -> Draft:
+    """The memory's own answer, as its parts; no language model has a part in it."""
     leading = verdict.leading
     if leading is not None:
-        book = playbook(leading.failure_type)
-        actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)]))
+        book = playbook(leading.failure_type, incident.service)
+        actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
             actions = _with_checks(actions, book)
-        headline = _headline(verdict)
+        opening = ""
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
-        book = playbook(kind)
-        taken = limit(from_matches(_without_cause(recalled.matches)))
+        book = playbook(kind, incident.service)
+        taken = limit(from_matches(_without_cause(recalled.matches), past.held))
+        taken += _checks_of_kin(incident, kind, recalled.matches, taken)
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
-        changes = _first_with_last(book.mitigations, 4)
-        actions = [*_with_checks(taken, book, 4), *changes, *book.watch[:1]]
-        headline = _no_history(incident, kind, recalled.matches, book)
-        prevention = book.prevention
+        changes = _first_with_last(book.mitigations, 3)
+        actions = [*_with_checks(taken, book, 3 if not taken else 2), *changes, *book.watch[:1]]
+        opening = _no_history(recalled.matches)
+        prevention = brief(book.prevention, 320)
+    return Draft(
+        incident=incident,
+        opening=opening,
+        confidence=verdict.confidence,
+        leading=leading,
+        others=verdict.hypotheses[1:],
+        matches=recalled.matches,
+        actions=tuple(guarded(action) for action in actions),
+        book=book,
+        prevention=prevention,
+    )
+
+
+def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
+    """The memory's own answer, in words and steps."""
+    incident, leading = draft.incident, draft.leading
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
         duplicate_of=incident.id if repeated else None,
-        ai_analysis=headline,
+        ai_analysis=_headline(verdict) if leading else f"{draft.opening} {_by_its_type(incident, draft.book)}",
         root_cause=None if leading is None else one_line(leading.summary, 1000),
         confidence=verdict.confidence,
         confidence_basis=verdict.basis,
-        suggested_actions=[SuggestedAction.of(action) for action in actions],
-        prevention=prevention,
-        similar_past_incidents=[SimilarIncident.of(match) for match in recalled.matches[:SHOWN]],
+        recurrence=past.recurrence.sentence if past.recurrence else None,
+        suggested_actions=[SuggestedAction.of(action, past.now, incident.service) for action in draft.actions],
+        prevention=draft.prevention,
+        similar_past_incidents=[
+            SimilarIncident.of(
+                match,
+                steps=5
+                if match.probability >= COUNTS_FROM
+                else 3
+                if match.probability >= FLOOR and not position
+                else 0,
+            )
+            for position, match in enumerate(recalled.matches[: SHOWN if leading else SHOWN_UNALIKE])
+        ],
         engine="memory",
         degraded=list(recalled.degraded),
     )
+
+
+async def _in_better_words(writer: Writer | None, draft: Draft, own: Analysis, past: Past) -> Analysis:
+    """The memory's own answer in the words of the language model, or as it is with a line that says why."""
+    if writer is None:
+        return own
+    try:
+        written = await writer.write(draft)
+    except LanguageModelError as exc:
+        return own.model_copy(update={"degraded": [*own.degraded, str(exc)]})
+    better = {
+        "ai_analysis": written.analysis,
+        "root_cause": written.root_cause,
+        "suggested_actions": [
+            SuggestedAction.of(guarded(action), past.now, draft.incident.service) for action in written.actions
+        ],
+        "prevention": written.prevention,
+        "engine": writer.engine,
+    }
+    return own.model_copy(update=better)
 
 
 def _with_checks(actions: list[Action], book: Playbook, most: int = 2) -> list[Action]:
@@ -212,6 +251,26 @@ def _without_cause(matches: tuple[Match, ...]) -> list[Match]:
     ]
 
 
+def _checks_of_kin(
+    incident: Incident, kind: FailureType, matches: Sequence[Match], taken: Sequence[Action], most: int = 2
+) -> list[Action]:
+    """Read-only commands from incidents of the same service and failure type that are too unlike to count. To look does
+    no harm where they mislead, and they name this service's hosts where a playbook has placeholders."""
+    service = (incident.service or "").casefold()
+    kin = [
+        match
+        for match in matches
+        if service
+        and kind is not FailureType.OTHER
+        and match.probability >= FLOOR
+        and (match.incident.service or "").casefold() == service
+        and match.incident.failure_type is kind
+    ]
+    known = {action.command for action in taken}
+    checks = [a for a in from_matches(kin) if a.risk is Risk.READ_ONLY and a.command and not a.only_failed]
+    return [action for action in checks if action.command not in known][:most]
+
+
 def _headline(verdict: Verdict) -> str:
     leading = verdict.hypotheses[0]
     count = len(leading.matches)
@@ -224,7 +283,7 @@ def _headline(verdict: Verdict) -> str:
     return text
 
 
-def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...], book: Playbook) -> str:
+def _no_history(matches: tuple[Match, ...]) -> str:
     closest = matches[0] if matches else None
     if closest is None or closest.probability < COUNTS_FROM:
         parts = ["No similar incident in memory."]
@@ -235,14 +294,18 @@ def _no_history(incident: Incident, kind: FailureType, matches: tuple[Match, ...
     if closest is not None and closest.probability >= FLOOR:
         label = one_line(closest.incident.label, 120).rstrip(".")
         parts.append(f"The closest is {closest.incident.id} ({closest.probability:.0%}): {label}.")
-    if kind is FailureType.OTHER:
-        parts.append("The words name no known failure type; the general playbook follows.")
-    elif kind is incident.failure_type:
-        parts.append(f"By its words this is {LABELS[kind]}; the playbook for it follows.")
-    else:
-        parts.append(f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows.")
-    parts.append(book.mechanism)
     return " ".join(parts)
+
+
+def _by_its_type(incident: Incident, book: Playbook) -> str:
+    kind = book.failure_type
+    if kind is FailureType.OTHER:
+        told = "The words name no known failure type; the general playbook follows."
+    elif kind is incident.failure_type:
+        told = f"By its words this is {LABELS[kind]}; the playbook for it follows."
+    else:
+        told = f"By what comes closest this may be {LABELS[kind]}; the playbook for it follows."
+    return f"{told} {brief(book.mechanism, 320)}"
 
 
 def _prevention(match: Match) -> str | None:
@@ -250,7 +313,9 @@ def _prevention(match: Match) -> str | None:
     return one_line(resolution.prevention, 600) if resolution and resolution.prevention else None
 
 
-def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime) -> Prediction:
+def _prediction(
+    incident: Incident, recalled: Recalled, verdict: Verdict, raw: float, now: datetime, engine: str
+) -> Prediction:
     leading = verdict.leading
     return Prediction(
         incident_id=incident.id,
@@ -259,7 +324,7 @@ def _prediction(incident: Incident, recalled: Recalled, verdict: Verdict, raw: f
         failure_type=leading.failure_type if leading else incident.failure_type,
         confidence=verdict.confidence,
         matches=tuple(match.incident.id for match in (leading.matches if leading else recalled.matches[:SHOWN])),
-        engine="memory",
+        engine=engine,
         raw_confidence=raw,
         type_stated=leading is not None and leading.matches[0].incident.failure_type_stated,
     )

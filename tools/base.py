@@ -19,6 +19,7 @@ from ..memory.text import clean
 
 if TYPE_CHECKING:
     from ..memory.sync.service import SharedMemory
+    from ..prompts.writer import Writer
 
 MAX_TITLE = 500
 MAX_DESCRIPTION = 1_000_000
@@ -35,12 +36,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a tool works with: the memory, where it lies, which version of the program this is, and the team's memory
-    where one is connected."""
+    """What a tool works with: the memory, where it lies, which version of the program this is, who puts answers into
+    words (nobody: the memory does), and the team's memory where one is connected."""
 
     memory: IncidentMemory
     database: Path
     version: str
+    writer: Writer | None = None
     shared: SharedMemory | None = None
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal
 
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..memory.incident import FailureType, Incident, Status
-from ..memory.ports import Filter
+from ..memory.failure_types import LABELS
+from ..memory.incident import FailureType, Incident, Status, utcnow
+from ..memory.ports import Filter, Offender
+from ..memory.recurrence import WINDOW_DAYS, days_ago, times
 from .base import Answer, Arguments, Desk, Progress, ShortText, Tool
 from .shapes import format_day, one_line
 
@@ -65,14 +68,24 @@ class Listing(Answer):
     total: int
     open: int
     resolved: int
+    repeat_offenders: list[str] = []
     cursor: str | None = None
 
     def as_text(self) -> str:
         lines = [f"{self.total} incidents: {self.open} open, {self.resolved} resolved."]
+        if self.repeat_offenders:
+            lines.append(f"Repeat offenders: {'; '.join(self.repeat_offenders)}.")
         lines += [row.as_text() for row in self.incidents]
         if self.cursor:
             lines.append(f"More: call again with cursor={self.cursor!r}.")
         return "\n".join(lines)
+
+
+def offence(one: Offender, now: datetime) -> str:
+    """What a service had again and again, in words; counted by failure type, since the causes may differ."""
+    last = days_ago((now - one.last).days)
+    service = one_line(one.service, 60)
+    return f"{service}: {LABELS[one.failure_type]} {times(one.count)} in {WINDOW_DAYS} days, last {last}"
 
 
 async def run(desk: Desk, arguments: ListIncidents, progress: Progress) -> Listing:
@@ -83,7 +96,12 @@ async def run(desk: Desk, arguments: ListIncidents, progress: Progress) -> Listi
         failure_type=FailureType(arguments.failure_type) if arguments.failure_type else None,
     )
     page = await anyio.to_thread.run_sync(partial(desk.memory.page, wanted, arguments.limit, arguments.cursor))
+    now = utcnow()
+    first = arguments.cursor is None  # a later page says nothing new of them
+    since = now - timedelta(days=WINDOW_DAYS)
+    offenders = await anyio.to_thread.run_sync(desk.memory.offenders, since, wanted) if first else []
     return Listing(
+        repeat_offenders=[offence(one, now) for one in offenders],
         incidents=[Row.of(incident) for incident in page.incidents],
         total=page.total,
         open=page.open,

@@ -101,10 +101,9 @@ def status(desk: Desk) -> dict[str, Any]:
         },
         "confidence": {"a_match_counts_from": COUNTS_FROM},
         "track_record": memory.learning.track_record().as_json(),
-        "groq": {
-            "connected": False,
-            "note": "answers come from the memory itself; no language model is used by this version",
-        },
+        "groq": desk.writer.status()
+        if desk.writer
+        else {"connected": False, "note": "no GROQ_API_KEY: answers come from the memory itself"},
         "hindsight": desk.shared.status() if desk.shared else {"connected": False, "pending": counts.pending_sync},
     }
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..memory.incident import Incident, Outcome, Status
 from ..memory.probability import Match
+from ..memory.text import clean
 
 MAX_SHOWN = 280
 """Characters of a text that is quoted in an answer; `incident://<id>` has it whole."""
@@ -30,8 +31,8 @@ class SimilarIncident(BaseModel):
     why: list[str]
 
     @classmethod
-    def of(cls, match: Match) -> SimilarIncident:
-        """The shape of a match."""
+    def of(cls, match: Match, *, steps: int = 5) -> SimilarIncident:
+        """The shape of a match with so many of its steps: those of an unlikely one would only take up room."""
         incident = match.incident
         resolution = incident.resolution
         guess = "(a guess, never confirmed) " if resolution and not resolution.is_evidence else ""
@@ -41,7 +42,7 @@ class SimilarIncident(BaseModel):
             probability=round(match.probability, 2),
             resolved=incident.status is Status.RESOLVED,
             root_cause=guess + one_line(incident.root_cause) if incident.root_cause else None,
-            mitigation_steps=step_lines(incident),
+            mitigation_steps=step_lines(incident, steps),
             service=one_line(incident.service, 120) if incident.service else None,
             created_at=format_day(incident.created_at),
             why=list(match.why),
@@ -75,8 +76,17 @@ def step_lines(incident: Incident, most: int = 5) -> list[str]:
 
 def one_line(text: str, most: int = MAX_SHOWN) -> str:
     """The text without line breaks, cut where it is long: quoted text must not be able to pass for our own lines."""
-    flat = " ".join(text.split())
+    flat = " ".join(clean(text).split())
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def brief(text: str, most: int) -> str:
+    """The text's first sentences: as many as fit, and at least one, cut where that is longer still."""
+    flat = " ".join(text.split())
+    if len(flat) <= most:
+        return flat
+    end = max(flat.rfind(mark, 0, most - 1) for mark in (". ", "; "))
+    return f"{flat[: end + 1].rstrip(';')} …" if end > most // 3 else one_line(flat, most)
 
 
 def format_day(at: datetime | None) -> str | None:

@@ -15,8 +15,8 @@ from typing import Literal
 
 from ..errors import EmbeddingError, IncidentOSError
 from ..incident import Incident
+from ..index.fields import embedded_texts
 from ..ports import Embedder, IncidentStore, Vectors
-from ..text import chunks
 
 State = Literal["idle", "loading", "ready", "failed"]
 
@@ -27,19 +27,9 @@ _BATCH = 16
 """Incidents of one write transaction: small, so that a store by the user never waits long behind it."""
 
 
-def embedding_texts(incident: Incident) -> list[str]:
-    """The texts of an incident's vectors: the whole of it first, then the chunks of a long one, then how it was
-    resolved (as one text, since a query may be about a cause as well as about symptoms)."""
-    resolution = incident.resolution
-    found = [incident.text, *chunks(incident.text)]
-    if resolution is not None and resolution.root_cause:
-        found.append(f"{resolution.root_cause}\n" + "\n".join(step.text for step in resolution.steps))
-    return found
-
-
 def embed_incidents(embedder: Embedder, incidents: list[Incident]) -> list[Vectors]:
     """The vectors of each incident, shape (texts of the incident, dimensions), in one pass of the model."""
-    texts = [embedding_texts(incident) for incident in incidents]
+    texts = [embedded_texts(incident) for incident in incidents]
     vectors = embedder.embed([text for some in texts for text in some])
     found: list[Vectors] = []
     start = 0

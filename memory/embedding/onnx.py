@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EmbeddingError
+from ..index.fields import LAYOUT
 from ..index.snapshot import remove_stale
 from ..ports import Vectors
 from .sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256, SentenceTransformerEmbedder, bundled_model_folder
@@ -87,7 +88,7 @@ class OnnxEmbedder:
 
     @property
     def identity(self) -> str:
-        return f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}+{RECIPE}"
+        return f"{BUNDLED_MODEL}@{BUNDLED_SHA256[:16]}+{RECIPE}+{LAYOUT}"
 
     @property
     def dimensions(self) -> int:

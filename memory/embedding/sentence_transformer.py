@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EmbeddingError
+from ..index.fields import LAYOUT
 from ..ports import Vectors
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
@@ -92,7 +93,7 @@ class SentenceTransformerEmbedder:
         self._dimensions = int(dimensions)
         self._lock = threading.Lock()  # a fast tokenizer refuses to be used by two threads at once
         digest = BUNDLED_SHA256 if bundled else _content_hash(path) if local else self._parameter_hash()
-        self._identity = f"{path.name if local and not bundled else model}@{digest[:16]}"
+        self._identity = f"{path.name if local and not bundled else model}@{digest[:16]}+{LAYOUT}"
 
     @property
     def identity(self) -> str:

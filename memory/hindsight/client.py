@@ -64,7 +64,12 @@ class HindsightMemory:
         return self._bank
 
     async def load(self) -> None:
-        await anyio.to_thread.run_sync(_import, abandon_on_cancel=True)
+        try:
+            await anyio.to_thread.run_sync(_import, abandon_on_cancel=True)
+        except ImportError:
+            raise CloudUnreachable(
+                "Hindsight's client cannot be loaded. Install incidentos again with all that it needs."
+            ) from None
 
     async def check(self) -> BankState:
         def banks(client: Hindsight) -> Any:

@@ -1,11 +1,15 @@
-"""Which texts of an incident are searched, and how much each of them weighs."""
+"""Which texts of an incident are searched or embedded, and how much each of them weighs."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..incident import Incident
+from ..ports import Vectors
+from ..text import chunks
 from .tokens import terms
 
 TITLE_WEIGHT = 3.0
@@ -37,3 +41,31 @@ def weighted_texts(incident: Incident) -> dict[str, float]:
 def heading(incident: Incident) -> str:
     """The title, or what stands in its place."""
     return incident.title or incident.description[:80]
+
+
+LAYOUT = "texts-2"
+"""Which texts of an incident are embedded, in which order. A part of the identity of every model, so that vectors that
+were laid out otherwise are made anew."""
+
+_HEADING_ROW = 1
+
+
+def embedded_texts(incident: Incident) -> list[str]:
+    """The texts of an incident's vectors: the whole of it, its heading, the chunks of a long one, then how it was
+    resolved (as one text, since a query may be about a cause as well as about symptoms)."""
+    resolution = incident.resolution
+    found = [incident.text, heading(incident), *chunks(incident.text)]
+    if resolution is not None and resolution.root_cause:
+        found.append(f"{resolution.root_cause}\n" + "\n".join(step.text for step in resolution.steps))
+    return found
+
+
+def heading_vector(vectors: Vectors) -> Vectors | None:
+    """The heading's of an incident's vectors."""
+    return vectors[_HEADING_ROW] if len(vectors) > _HEADING_ROW else None
+
+
+def searched_vectors(vectors: Vectors) -> Vectors:
+    """The vectors that are searched, the whole text's first: the heading's finds nothing that they do not
+    (`bench/README.md`), and is only compared with what they find."""
+    return np.delete(vectors, _HEADING_ROW, axis=0) if len(vectors) > _HEADING_ROW else vectors

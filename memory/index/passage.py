@@ -7,16 +7,13 @@ from collections.abc import Mapping
 
 from .tokens import terms
 
-WINDOW = 60
-"""Terms of a passage: a paragraph or two."""
-
 _LONGEST = 20_000
 """Characters of a text that are read."""
 
 
-def best_passage(weights: Mapping[str, float], text: str) -> float:
-    """The weight of the distinct terms in the passage of the text that holds the most, as a share of all weights:
-    0 to 1."""
+def best_passage(weights: Mapping[str, float], text: str, window: int) -> float:
+    """The weight of the distinct terms in the passage of the text (so many terms in a row) that holds the most, as a
+    share of all weights: 0 to 1."""
     total = sum(weights.values())
     if total <= 0:
         return 0.0
@@ -25,7 +22,7 @@ def best_passage(weights: Mapping[str, float], text: str) -> float:
     held = best = 0.0
     first = 0
     for place, term in found:
-        while found[first][0] <= place - WINDOW:
+        while found[first][0] <= place - window:
             leaving = found[first][1]
             within[leaving] -= 1
             if not within[leaving]:

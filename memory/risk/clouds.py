@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .level import CHANGE, DESTROY, READ, Risk
+from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
 from .rules import Call, Judge, Rule, Runs, Verbs
 
 _AWS_READ = """
@@ -73,7 +73,7 @@ _GCLOUD = Verbs(
     destructive=_CLOUD_DESTROY,
     anywhere=True,
     values="--project --zone --region --format --filter --account --cluster --limit --sort-by --location "
-    "-g --resource-group"
+    "-g --resource-group "
     "-n --name --query -o --output --subscription --instance -h -m -p -d --configuration "
     "--impersonate-service-account",
     runs={"compute/ssh": Runs(option="--command"), "beta/compute/ssh": Runs(option="--command")},
@@ -83,45 +83,45 @@ _GCLOUD = Verbs(
 _CONSUL_LIKE = Verbs(
     runs={"exec": Runs(skip=0, floor=CHANGE), "alloc/exec": Runs(), "lock": Runs(floor=CHANGE)},
     read="members info kv/get kv/export catalog/* operator/raft/list-peers operator/autopilot/state "
-    "operator/autopilot/get-config"
+    "operator/autopilot/get-config "
     "monitor validate version health session/list acl/*/read acl/*/list snapshot/inspect config/read "
-    "config/list rtt status read"
+    "config/list rtt status read "
     "list kv/list secrets/list auth/list token/lookup policy/read policy/list policies job/status "
-    "node/status alloc/status"
+    "node/status alloc/status "
     "alloc/logs job/history job/inspect job/plan server/members eval/status deployment/list "
     "deployment/status print",
     reversible="kv/put kv/import maint reload join lock watch services/register services/deregister "
-    "config/write intention/*"
+    "config/write intention/* "
     "operator/autopilot/set-config snapshot/save login connect write token/renew token/create "
-    "operator/unseal unseal"
+    "operator/unseal unseal "
     "policy/write secrets/* auth/* kv/undelete kv/rollback job/run job/revert run job/promote "
-    "job/periodic/force deployment/promote"
+    "job/periodic/force deployment/promote "
     "deployment/fail node/eligibility alloc/restart job/restart job/scale job/dispatch exec event keygen "
-    "keyring kv/patch"
+    "keyring kv/patch "
     "operator/step-down lease/renew",
     destructive="kv/delete force-leave leave operator/raft/remove-peer snapshot/restore delete "
-    "token/revoke lease/revoke operator/seal"
+    "token/revoke lease/revoke operator/seal "
     "acl/*/delete kv/destroy kv/metadata/delete secrets/disable auth/disable job/stop stop node/drain "
-    "alloc/stop system/gc"
+    "alloc/stop system/gc "
     "node/purge config/delete intention/delete policy/delete",
     values="-http-addr -token -datacenter -address -namespace -ca-file -client-cert -client-key",
 )
 
 _CEPH = Verbs(
     read="status health health/* df */df osd/tree osd/df osd/perf osd/dump osd/stat osd/ls osd/status "
-    "pg/stat pg/dump pg/ls pg/*/query"
+    "pg/stat pg/dump pg/ls pg/*/query "
     "mon/stat mon/dump mds/stat fs/ls fs/status fs/dump mgr/services versions versions -s -w "
-    "quorum_status osd/pool/ls osd/pool/stats"
+    "quorum_status osd/pool/ls osd/pool/stats "
     "osd/pool/get osd/blocked-by crash/ls crash/info config/get config/show config/dump ls info du lsof "
-    "snap/ls showmapped perf"
+    "snap/ls showmapped perf "
     "osd/ok-to-stop osd/safe-to-destroy osd/metadata osd/find device/ls orch/ls orch/ps log/last",
     reversible="osd/set osd/unset osd/in osd/reweight osd/crush/* osd/pool/set osd/pool/create pg/repair "
-    "pg/scrub pg/deep-scrub config/set"
+    "pg/scrub pg/deep-scrub config/set "
     "crash/archive crash/archive-all mgr/fail mgr/module/* tell/* balancer/* osd/unset-group osd/set-* "
-    "orch/restart orch/start create"
+    "orch/restart orch/start create "
     "map snap/create osd/out osd/down mds/fail daemon/* fs/set config-key/*",
     destructive="osd/purge osd/rm osd/destroy osd/lost osd/pool/delete osd/pool/rm fs/rm fs/reset "
-    "mon/remove pg/*/mark_unfound_lost"
+    "mon/remove pg/*/mark_unfound_lost "
     "osd/crush/remove osd/crush/rm auth/del rm unmap snap/rm snap/purge snap/rollback osd/force-create-pg "
     "trash orch/rm config/rm delete",
     values="-p --pool -c --conf -n --name -k --keyring",
@@ -134,10 +134,21 @@ def _ceph(call: Call, judge: Judge) -> Risk:
     return READ if call.args in (("-s",), ("-w",), ("--status",)) else _CEPH(call, judge)
 
 
+def _remote(rule: Rule) -> Rule:
+    """A cloud's client whose own verb may hand a script to a machine: the script's words count, too."""
+
+    def judged(call: Call, judge: Judge) -> Risk:
+        sent = {"send-command", "run-command", "execute-command"} & set(call.args)
+        risk = rule(call, judge)
+        return worst(risk, by_words(call.args)) if sent and risk is not READ else risk
+
+    return judged
+
+
 PROGRAMS: dict[str, Rule] = {
-    "aws": _AWS,
+    "aws": _remote(_AWS),
     "gcloud": _GCLOUD,
-    "az": _GCLOUD,
+    "az": _remote(_GCLOUD),
     "gsutil": _GCLOUD,
     "doctl": _GCLOUD,
     "bq": Verbs(

@@ -42,6 +42,7 @@ _KUBECTL = Verbs(
     values=_KUBE_VALUES,
     dry="--dry-run --dry-run=client --dry-run=server",
     when=(
+        ("*taint", "*:NoExecute", DESTROY),  # it evicts what runs there
         ("*drain", "--force*", DESTROY),
         ("*drain", "--delete-emptydir-data*", DESTROY),
         ("*drain", "--delete-local-data*", DESTROY),
@@ -93,11 +94,11 @@ _CONTAINERS = Verbs(
     system/reset
     """,
     values="-H --host --context --config -l --log-level -f --file -p --project-name --project-directory "
-    "-c -e --env"
+    "-c -e --env "
     "-u --user -w --workdir --name -v --volume --net --network --pid -m --memory --entrypoint --hostname "
-    "-h --label"
+    "-h --label "
     "--mount --cap-add --platform --env-file --detach-keys --profile --tail "
-    "--since --filter"
+    "--since --filter "
     "--format --ip --dns --publish --restart --log-driver --cpus --shm-size",
     when=(
         ("compose/down", "-v", DESTROY),
@@ -138,7 +139,7 @@ def _crictl(call: Call, judge: Judge) -> Risk:
 
 _HELM = Verbs(
     read="list ls status get get/* history show show/* template lint search search/* version env verify "
-    "dependency/list"
+    "dependency/list "
     "repo/list plugin/list inspect diff diff/*",
     reversible="install upgrade rollback repo/* pull push package create dependency/* plugin/* test registry/* fetch",
     destructive="uninstall delete del un",
@@ -156,7 +157,7 @@ _HELM = Verbs(
 _VIRTCTL = Verbs(
     read="version guestosinfo fslist userlist port-forward",
     reversible="start stop restart pause unpause migrate addvolume removevolume console vnc ssh scp "
-    "expose image-upload create memory-dump"
+    "expose image-upload create memory-dump "
     "guestfs migrate-cancel permitted-devices vmexport",
     destructive="soft-reboot reset",
     values="-n --namespace",
@@ -191,6 +192,12 @@ PROGRAMS: dict[str, Rule] = {
         reversible="set set/*",
         destructive="*/delete purge-osd",
         values="-n --namespace --storage-client",
+    ),
+    "cmctl": Verbs(
+        read="status status/* check check/* version inspect inspect/*",
+        reversible="renew approve deny create create/* convert upgrade",
+        destructive="x/uninstall uninstall",
+        values="-n --namespace",
     ),
     "stern": Verbs(read="*"),
     "flux": Verbs(

@@ -97,8 +97,12 @@ def _git(call: Call, judge: Judge) -> Risk:
         flags = [a for a in call.args if a.startswith("-") and a not in ("-C", "--git-dir", "--work-tree")]
         if listing and flags and all(re.fullmatch(listing, f) for f in flags):
             risk = READ
+    if words[:1] == ["clean"] and has_flag(call.args, "-n"):
+        risk = READ  # whatever else is given, it only says what it would remove
     if words[:1] == ["restore"] and "--staged" in call.args and "--worktree" not in call.args:
         risk = CHANGE
+    if "-c" in call.args and risk is not DESTROY:  # an alias, a pager, an editor: a program
+        return worst(risk, by_words(option_values(call.args, "-c")))
     return worst(risk, CHANGE) if any(a == "-c" or a.startswith("--exec-path=") for a in call.args) else risk
 
 
@@ -137,7 +141,7 @@ _FLY = Verbs(
     read="builds pipelines workers containers volumes teams targets jobs resources get-pipeline status "
     "userinfo validate-pipeline watch",
     reversible="login set-pipeline pause-pipeline unpause-pipeline trigger-job check-resource hijack "
-    "intercept sync pause-job"
+    "intercept sync pause-job "
     "unpause-job expose-pipeline execute set-team land-worker logout edit-target",
     destructive="destroy-pipeline abort-build prune-worker destroy-team clear-task-cache delete-target rename-pipeline",
     values="-t --target",
@@ -178,5 +182,12 @@ PROGRAMS: dict[str, Rule] = {
         read="*/list */view */status */diff */checks auth/status",
         reversible="*/create */comment */edit */merge */close */reopen */rerun */review workflow/run api",
         destructive="*/delete run/cancel",
+        when=(("api", "DELETE", DESTROY), ("api", "-XDELETE", DESTROY), ("api", "--method=DELETE", DESTROY)),
+    ),
+    "heroku": Verbs(
+        read="logs ps config releases status apps pg:info pg:diagnose pg:locks pg:ps pg:wait",
+        reversible="restart scale config:set config:unset rollback maintenance:on maintenance:off ps:restart ps:scale",
+        destructive="*:destroy *:reset *:kill *:killall *:delete *:remove *:clear apps:destroy pg:promote",
+        values="-a --app -r --remote",
     ),
 }

@@ -159,7 +159,7 @@ _IP = Verbs(
     read=" ".join(f"{noun} {noun}/show {noun}/list {noun}/ls {noun}/get {noun}/lst" for noun in _IP_NOUNS.split())
     + " monitor",
     reversible="*/add */set */del */delete */replace */change */append */up */down */exec",
-    destructive="*/flush",
+    destructive="*/flush link/del link/delete netns/del netns/delete l/del l/delete",
     bare=_IP_NOUNS,
     values="-n -netns -f -family",
     runs={"netns/exec": Runs()},
@@ -295,6 +295,11 @@ PROGRAMS: dict[str, Rule] = {
     "ncat": _socat,
     "netcat": _socat,
     "visudo": always(CHANGE),
+    "nmcli": Verbs(
+        read="*/show */status general device connection networking radio",
+        reversible="*/up */down */add */modify */connect */disconnect */reload */reapply */set */on */off",
+        destructive="*/delete con/del c/del",
+    ),
     "promtool": Verbs(read="check query test debug", reversible="tsdb push", values="--http.config.file"),
     "amtool": Verbs(
         read="alert silence/query check-config config cluster alert/query template",

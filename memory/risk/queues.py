@@ -173,7 +173,7 @@ _ETCDCTL = Verbs(
     read="get endpoint/* member/list alarm/list snapshot/status version check/* lease/list "
     "lease/timetolive watch auth/status user/list role/list user/get role/get",
     reversible="put compact compaction defrag alarm/disarm snapshot/save member/add member/promote "
-    "member/update move-leader lease/grant"
+    "member/update move-leader lease/grant "
     "lease/keep-alive user/* role/* auth/* lock elect make-mirror txn set mk",
     destructive="del snapshot/restore member/remove lease/revoke rm rmdir user/delete role/delete",
     values="--endpoints --cacert --cert --key --user --password -w --write-out --command-timeout "
@@ -181,16 +181,16 @@ _ETCDCTL = Verbs(
 )
 _RABBIT = Verbs(
     read="status list_* cluster_status environment report ping node_health_check check_* list diagnostics "
-    "memory_breakdown observer"
+    "memory_breakdown observer "
     "certificates listeners quorum_status show get_* runtime_thread_stats alarms message_size_stats "
     "eval_file help version os_env server_version",
     reversible="start_app stop_app set_* clear_* add_* change_password sync_queue cancel_sync_queue "
-    "rotate_logs enable disable trace_on trace_off"
+    "rotate_logs enable disable trace_on trace_off "
     "enable_feature_flag rebalance grow join_cluster await_startup declare publish import_definitions "
-    "export_definitions authenticate_user"
+    "export_definitions authenticate_user "
     "resume_listeners suspend_listeners enable_all_stable_feature_flags eval",
     destructive="reset force_reset stop shutdown forget_cluster_node delete_* purge_queue "
-    "close_connection close_all_connections"
+    "close_connection close_all_connections "
     "close_all_user_connections force_boot delete purge force_gc shrink drain revive "
     "decommission_mqtt_node get remove_*",
     values="-n --node -p --vhost -q -H -P -u -V --host --port --username --password",
@@ -219,7 +219,8 @@ PROGRAMS: dict[str, Rule] = {
             "kafka-acls",
             "kafka-reassign-partitions",
             "kafka-leader-election",
-            "kafka-preferred-replica-electionkafka-get-offsets",
+            "kafka-preferred-replica-election",
+            "kafka-get-offsets",
             "kafka-log-dirs",
             "kafka-dump-log",
             "kafka-broker-api-versions",
@@ -227,7 +228,8 @@ PROGRAMS: dict[str, Rule] = {
             "kafka-console-producer",
             "kafka-delete-records",
             "kafka-run-class",
-            "kafka-storagekafka-streams-application-reset",
+            "kafka-storage",
+            "kafka-streams-application-reset",
             "kafka-server-stop",
             "kafka-server-start",
             "kafka-metadata-quorum",

@@ -199,6 +199,8 @@ class Verbs:
         args = call.args
         if runs.option:
             scripts = option_values(args, runs.option)
+            if not scripts and "--" in args:
+                return worst(runs.floor, judge.script(" ".join(args[args.index("--") + 1 :])))
             return worst(runs.floor, *map(judge.script, scripts)) if scripts else CHANGE
         if "--" in args:
             rest = args[args.index("--") + 1 :]

@@ -18,14 +18,14 @@ def _systemctl(name: str) -> Rule:
     return Verbs(
         read="status show cat help list-* is-* get-default get-property show-environment list",
         reversible="start stop restart reload try-restart reload-or-restart try-reload-or-restart enable "
-        "disable reenable mask"
+        "disable reenable mask "
         "unmask daemon-reload daemon-reexec reset-failed set-property set-default edit link preset freeze "
-        "thaw"
+        "thaw "
         "set-environment unset-environment import-environment add-wants hup once up down force-restart "
-        "force-reload"
+        "force-reload "
         "term usr1 usr2 int tail reconfigure service-list diff-config check-config",
         destructive="kill poweroff reboot halt kexec rescue emergency isolate clean revert exit "
-        "soft-reboot force-stop force-kill"
+        "soft-reboot force-stop force-kill "
         "force-shutdown cleanse uninstall",
         values="-t --type --state -p --property -H --host -M --machine -n --lines -o --output -s --signal --root",
         alone=READ,

@@ -38,9 +38,11 @@ _SUDO = re.compile(r"(?:sudo\s+)+(?![-\s])")
 
 # Variables that make an innocent program run or load something else.
 _RUNNING_VARIABLE = re.compile(
-    r"(?:LD_PRELOAD|LD_AUDIT|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
+    r"(?:PATH|LD_PRELOAD|LD_AUDIT|LD_LIBRARY_PATH|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
     r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|PROMPT_COMMAND)=(?!cat$|less$|$)"
 )
+
+_FORK_BOMB = re.compile(r"([\w:.]+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")
 
 
 @cache
@@ -75,6 +77,8 @@ class ShellJudge:
 
         if looks_like_sql(text):
             return risk_of_sql(text)
+        if _FORK_BOMB.search(text):
+            return DESTROY
         if not text:
             return self.opaque()
         if all(line.lstrip().startswith("#") or not line.strip() for line in text.split("\n")):
@@ -150,7 +154,12 @@ class ShellJudge:
             if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
                 continue
             empties = redirect.operator in (">", ">|", "&>") and not command.compound
-            risks.append(target_risk(redirect.target, truncates=empties and _prints_nothing(command.words)))
+            risks.append(
+                target_risk(
+                    redirect.target,
+                    truncates=empties and (_prints_nothing(command.words) or redirect.target in command.words[1:]),
+                )
+            )
         if command.words:
             risks.append(self.argv(command.words, command.stdin))
         return worst(*risks)

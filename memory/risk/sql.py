@@ -23,9 +23,9 @@ SHOW DESCRIBE DESC USE BEGIN START END COMMIT ROLLBACK ABORT SAVEPOINT HELP CHEC
 """
 _CHANGE = (
     "INSERT CREATE ALTER GRANT REVOKE ANALYZE ANALYSE VACUUM REINDEX CLUSTER COMMENT COPY CALL DO LOCK "
-    "REFRESH RELOAD"
+    "REFRESH RELOAD "
     "PAUSE RESUME RECONNECT ENABLE DISABLE OPTIMIZE REPAIR CHANGE STOP FLUSH PREPARE EXECUTE DEALLOCATE "
-    "SET RESET NOTIFY"
+    "SET RESET NOTIFY "
     "LISTEN UNLISTEN DISCARD CHECKPOINT REASSIGN SECURITY IMPORT LOAD INSTALL UNLOCK RENAME EXEC CACHE "
     "SUSPEND WAIT_CLOSE"
 )
@@ -41,6 +41,7 @@ STATEMENTS: dict[str, Risk] = {
 # Statements that are more, or less, than their first word says.
 _SPECIAL = (
     (DESTROY, re.compile(r"ALTER\b.*\b(?:DROP|TRUNCATE|KILL|DISCARD|PURGE)\b", re.I | re.S)),
+    (DESTROY, re.compile(r"ALTER\s+TABLE\b.*\b(?:DELETE|UPDATE\s+\S+\s*=)", re.I | re.S)),  # ClickHouse's mutations
     (DESTROY, re.compile(r"RESET\s+(?:MASTER|SLAVE|REPLICA|BINARY)|STOP\s+GROUP_REPLICATION", re.I)),
     (
         DESTROY,
@@ -77,7 +78,7 @@ _PURE = re.compile(
     re.I,
 )
 _LOSING = re.compile(
-    r"pg_(?:terminate_backend|cancel_backend|drop_\w+|replication_slot_advance)|lo_(?:unlink|truncate)|dblink_exec"
+    r"pg_(?:stat_reset\w*|stat_statements_reset|terminate_backend|cancel_backend|drop_\w+|replication_slot_advance)|lo_(?:unlink|truncate)|dblink_exec"
     r"|mysql\.rds_kill\w*|\w*(?:drop_chunks|terminate|truncate)\w*",
     re.I,
 )

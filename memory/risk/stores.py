@@ -182,7 +182,7 @@ PROGRAMS: dict[str, Rule] = {
     "mongorestore": Flags(CHANGE, {"--drop": DESTROY}, clusters=False),
     "nodetool": Verbs(
         read="status info ring tpstats tablestats cfstats compactionstats netstats gossipinfo "
-        "describecluster proxyhistograms tablehistograms"
+        "describecluster proxyhistograms tablehistograms "
         "gcstats getendpoints version listsnapshots describering",
         reversible="repair flush compact cleanup drain enable* disable* set* snapshot rebuild refresh "
         "scrub start* stop* reload* upgradesstables",

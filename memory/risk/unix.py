@@ -22,12 +22,12 @@ from .rules import (
 _ALWAYS_READ = """
 : [ [[ true false test echo printf cd pwd pushd popd dirs export local declare readonly typeset unset set
 shopt shift
-return exit break continue read wait sleep type which whereis whatis man hash jobs  let expr seq
+return exit break continue read wait sleep type which whereis whatis hash jobs  let expr seq
 basename dirname
 realpath readlink id whoami who w last lastlog users groups uname uptime nproc arch getconf locale tty cal
-cat tac nl head tail less more zcat zless zmore bzcat xzcat zstdcat od  hexdump strings file stat ls dir
+cat tac nl head tail more zcat zless zmore bzcat xzcat zstdcat od  hexdump strings file stat ls dir
 tree du df lsblk
-blkid findmnt grep egrep fgrep rg ag zgrep zegrep bzgrep zfgrep cut tr paste join comm column fold fmt rev
+blkid findmnt grep egrep fgrep ag zgrep zegrep bzgrep zfgrep cut tr paste join comm column fold fmt rev
 wc cmp diff
 sdiff colordiff md5sum sha1sum sha224sum sha256sum sha512sum cksum sum base64 base32 jq gron test
 ps pstree pgrep pidof top htop atop free vmstat iostat mpstat pidstat nfsstat sar dstat slabtop iotop iftop
@@ -46,11 +46,11 @@ _ALWAYS_CHANGE = """
 mkdir touch chmod chown chgrp setfacl cp ln install rsync scp sftp tar gzip gunzip bzip2 xz zstd unzip zip
 apt yum dnf zypper pip systemd-run  hostnamectl timedatectl localectl loginctl chattr mount umount swapon
 modprobe
-renice  ulimit umask source . screen tmux at batch logrotate certbot useradd usermod groupadd passwd
+renice  ulimit umask source . screen tmux logrotate certbot useradd usermod groupadd passwd
 chpasswd
 setenforce setsebool semanage restorecon update-ca-certificates update-alternatives ssh-keygen ssh-copy-id
 ssh-keyscan
-ssh-add ifup nmcli  mysqldump pg_dump pg_dumpall pg_basebackup strace gdb tcpdump perf bpftrace vi vim nano
+ssh-add ifup mysqldump pg_dump pg_dumpall pg_basebackup gdb perf bpftrace vi vim nano
 emacs ed patch split csplit mkfifo mknod sync  telnet nc ncat netcat socat gpg pvcreate vgextend lvextend
 resize2fs xfs_growfs growpart partprobe blockdev fio stress stress-ng ab wrk hey pgbench
 """
@@ -61,7 +61,7 @@ shutdown
 init telinit kexec killall5 swapoff userdel groupdel lvremove vgremove pvremove lvreduce mkswap cryptsetup
 blkdiscard debugfs
 rmmod xfs_repair e2fsck fsck  dropdb dropuser pg_resetwal pg_rewind ifdown  ipcrm tmpwatch tmpreaper
-badblocks hdparm   
+badblocks hdparm rimraf del rd xkill
 """
 
 _GENTLE_SIGNALS = frozenset(
@@ -126,6 +126,8 @@ def _dd(call: Call, judge: Judge) -> Risk:
 def _copy(call: Call, judge: Judge) -> Risk:
     """cp, mv, rsync: what they write over is gone, but only devices and /dev/null are certain losses."""
     words = operands(call.args)
+    if call.program == "rsync" and (has_flag(call.args, "-n", valued="eBT") or "--dry-run" in call.args):
+        return READ
     if any(w == "/dev/null" for w in words) or any(
         a.startswith(("--delete", "--del", "--remove-source")) for a in call.args
     ):
@@ -141,7 +143,7 @@ def _sed(call: Call, judge: Judge) -> Risk:
     ):
         return worst(CHANGE, *(target_risk(p) for p in operands(call.args)[1:] if p.startswith("/dev/")))
     writes = re.compile(r"(?:^|[;{}\n])\s*[\d$,/]*\s*[weW](?:\s|$)|[/|,#!@][gpimIM0-9]*[ew](?:\s|;|$)")
-    return CHANGE if any(writes.search(a) for a in call.args) else READ
+    return worst(CHANGE, by_words(call.args)) if any(writes.search(a) for a in call.args) else READ
 
 
 def _awk(call: Call, judge: Judge) -> Risk:
@@ -174,6 +176,16 @@ def _without_arguments(read: str) -> Callable[[Call, Judge], Risk]:
 def _second_operand(call: Call, judge: Judge) -> Risk:
     """uniq and xxd write their second operand."""
     return worst(*(target_risk(path) for path in operands(call.args, "-f -s -w -l -c -g -o")[1:2]))
+
+
+def _later(call: Call, judge: Judge) -> Risk:
+    """at and batch run what stands on their standard input."""
+    return worst(CHANGE, judge.script(call.stdin) if call.stdin else CHANGE)
+
+
+def _tcpdump(call: Call, judge: Judge) -> Risk:
+    """A capture listens on the host's interfaces; what was captured is only read."""
+    return READ if has_flag(call.args, "-r") and not has_flag(call.args, "-w") else CHANGE
 
 
 def _crontab(call: Call, judge: Judge) -> Risk:
@@ -234,6 +246,11 @@ PROGRAMS: dict[str, Rule] = {
     "smartctl": Flags(READ, {"-t": CHANGE, "-s": CHANGE, "--test*": CHANGE, "--set*": CHANGE}),
     "fuser": Flags(READ, {"-k": DESTROY, "--kill": DESTROY}),
     "logger": always(CHANGE),
+    "tcpdump": _tcpdump,
+    "less": Flags(READ, {"+*": CHANGE}, clusters=False),
+    "man": Flags(READ, {"-P": CHANGE, "--pager*": CHANGE}, clusters=False),
+    "rg": Flags(READ, {"--pre*": CHANGE}, clusters=False),
+    **dict.fromkeys(["at", "batch"], _later),
     "lvs": always(READ),
     "vgs": always(READ),
     "pvs": always(READ),

@@ -77,7 +77,8 @@ class WordReader:
             if not quoted:
                 raise Broken
             self.at = quoted.end()
-            return re.sub(r"\\[^nrt'\"\\]", DYNAMIC, quoted[1])  # an escape may spell anything
+            plain = re.sub(r"\\[^nrt'\"\\]", DYNAMIC, quoted[1])  # an escape may spell anything
+            return plain.replace("\\n", "\n").replace("\\t", "\t")
         if text.startswith("$((", self.at) and self.balanced_arithmetic(2):
             return DYNAMIC
         if following == "(":

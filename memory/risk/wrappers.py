@@ -64,7 +64,10 @@ _SSH_RULE = Wrapper(_SSH, _SSH_FLAGS, skip=1, joined=True)
 def _ssh(call: Call, judge: Judge) -> Risk:
     """What runs there, and what an option runs here."""
     local = [a for a in call.args if re.search(r"(?:proxy|local|remote|knownhosts)command", a, re.I)]
-    return worst(_SSH_RULE(call, judge), *(by_words([a]) for a in local))
+    risk = _SSH_RULE(call, judge)
+    if call.stdin and not call.stdin.startswith(DYNAMIC) and len(operands(call.args, _SSH)) == 1:
+        risk = judge.script(call.stdin)  # `ssh host <<EOF`: the shell there reads it
+    return worst(risk, *(by_words([a]) for a in local))
 
 
 PROGRAMS: dict[str, Rule] = {
@@ -107,6 +110,8 @@ PROGRAMS: dict[str, Rule] = {
     "pssh": Wrapper("-h -H -l -p -o -e -t -O", "-i -P -v -A", joined=True),
     "parallel-ssh": Wrapper("-h -H -l -p -o -e -t -O", "-i -P -v -A", joined=True),
     "sshpass": Wrapper("-p -f -e"),
+    "strace": Wrapper("-e -o -p -s -u -E -P", "-f -ff -c -C -t -tt -r -y -T -q -i", floor=CHANGE),
+    "npx": Wrapper("-p --package -c", "-y --yes -q --no", floor=CHANGE),
     "if": Wrapper(),
     "while": Wrapper(),
     "then": Wrapper(),

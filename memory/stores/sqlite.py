@@ -7,14 +7,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidInput, UnknownIncident
-from ..incident import Incident, Status, normalise, utcnow
-from ..ports import Change, Counts, Event, Filter, HistoryEntry, Page, StoredVectors, Vectors
+from ..incident import FailureType, Incident, Status, normalise, utcnow
+from ..ports import Change, Counts, Event, Filter, HistoryEntry, Offender, Page, StoredVectors, Vectors
 from ..record import dumps, format_time, loads, parse_time
 from .database import Database
 from .outbox import OutboxTable
@@ -135,6 +136,31 @@ class SqliteStore(OutboxTable, PredictionTable):
             open=counts.get("open", 0),
             resolved=counts.get("resolved", 0),
         )
+
+    def occurrences(self, service: str, failure_type: FailureType, limit: int) -> list[Incident]:
+        rows = self._database.all(
+            "SELECT record FROM incident INDEXED BY incident_recurrence WHERE service = ? AND failure_type = ?"
+            " AND created_at > '' ORDER BY created_at DESC, seq DESC LIMIT ?",
+            service,
+            failure_type.value,
+            limit,
+        )
+        return [loads(row[0]) for row in rows]
+
+    def offenders(self, since: datetime, wanted: Filter, limit: int) -> list[Offender]:
+        where, values = _where(wanted)
+        rows = self._database.all(
+            "SELECT service, failure_type, count(*), max(created_at) FROM incident WHERE created_at >= ?"
+            f" AND service IS NOT NULL AND failure_type <> 'other' AND {where}"
+            " GROUP BY service, failure_type HAVING count(*) > 1 ORDER BY 3 DESC, 4 DESC LIMIT ?",
+            format_time(since),
+            *values,
+            limit,
+        )
+        return [
+            Offender(service, FailureType(kind), count, parse_time(last, "created_at") or since)
+            for service, kind, count, last in rows
+        ]
 
     def ids_starting(self, prefix: str, limit: int) -> list[str]:
         if not prefix.isascii():  # no id is like that, and SQLite takes no lone surrogates

@@ -91,7 +91,8 @@ class SharedMemory:
     async def run(self) -> None:
         """Push what is pending and pull what is new, now and from then on, until cancelled."""
         try:
-            await self.cloud.load()
+            with suppress(CloudError):  # the first exchange meets it again, and there it is told
+                await self.cloud.load()
             self._ready.set()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._probe)

@@ -1,0 +1,172 @@
+"""What the probability of a match may be relied on to do, whatever weights were fitted."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incidentos.memory.incident import FailureType, Incident, Resolution, Status
+from incidentos.memory.index.closeness import Closeness, look_closely, opening
+from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
+from incidentos.memory.index.grams import Grams
+from incidentos.memory.index.passage import best_passage
+from incidentos.memory.ports import StoredVectors
+from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_of, probability
+from incidentos.memory.recall import Hit
+
+Make = Callable[..., Incident]
+NEAR = Closeness(letters=0.8, heading=0.8, passage=0.9, opening=0.9, title=0.8)
+FAR = Closeness(letters=0.2, heading=0.1, passage=0.15, opening=0.1, title=0.1)
+
+
+def hit(of: Incident, closeness: Closeness = NEAR, *, score: float = 8.0, axis: int = 0, **figures: Any) -> Hit:
+    """A hit whose arms all come as near as the closeness says; `axis` tells its vector from those of others."""
+    level = closeness.letters
+    vector = np.eye(8, dtype=np.float32)[axis]
+    figures = {"lexical": level, "cosine": level, "best": level, "vector": vector, **figures}
+    return Hit(of, score, closeness=closeness, **figures)
+
+
+@pytest.fixture
+def make(incident: Make) -> Make:
+    return lambda name, cause="", **given: incident(
+        name, resolution=Resolution(cause or f"{name}{name}"), status=Status.RESOLVED, **given
+    )
+
+
+def test_a_hit_that_nothing_comes_near_to_counts(make: Make) -> None:
+    matches = matches_of([hit(make("one")), hit(make("two"), FAR, score=1.0, axis=1)])
+    assert matches[0].probability >= COUNTS_FROM
+    assert matches[1].probability < 0.1
+
+
+def test_a_rival_that_comes_as_near_makes_a_hit_doubtful(make: Make) -> None:
+    alone = matches_of([hit(make("one"))])[0].probability
+    rivalled = matches_of([hit(make("one")), hit(make("two"), score=7.9, axis=1)])
+    assert rivalled[0].probability < alone - 0.2
+
+
+@pytest.mark.parametrize("sibling", ["the same text", "the same cause"])
+def test_accounts_of_one_problem_are_no_rivals(make: Make, sibling: str) -> None:
+    one = hit(make("one", "the pool was too small for the new pods"))
+    other = replace(one, incident=make("two", "the pool was too small for the pods"))
+    if sibling == "the same text":
+        other = replace(one, incident=make("two", "something else entirely happened"))
+    else:
+        other = replace(other, vector=np.eye(8, dtype=np.float32)[3])
+    both = matches_of([one, other])
+    assert both[0].probability == both[1].probability == matches_of([one])[0].probability
+
+
+def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make) -> None:
+    """Where there is no rival, what unrelated incidents of a large memory reach stands in its place."""
+    noise = Closeness(*(ARMS[name].noise for name in ("letters", "heading", "passage")), 0.2, ARMS["title"].noise)
+    unrelated = replace(
+        hit(make("far"), noise, score=1.0, axis=1),
+        lexical=ARMS["lexical"].noise,
+        best=ARMS["best"].noise,
+        cosine=ARMS["cosine"].noise,
+    )
+    for closeness in (NEAR, FAR):
+        alone = matches_of([hit(make("one"), closeness)])[0].probability
+        among = matches_of([hit(make("one"), closeness), unrelated])[0].probability
+        assert alone == pytest.approx(among)
+    assert matches_of([hit(make("one"), FAR)])[0].probability < 0.1
+
+
+def test_what_happens_in_the_same_hour_and_is_not_alike_gains_nothing(make: Make) -> None:
+    long_ago, now = (matches_of([hit(make("one"), FAR, nearness=near)])[0].probability for near in (0.0, 1.0))
+    assert now == long_ago
+    echo, past = (matches_of([hit(make("one"), nearness=near)])[0].probability for near in (1.0, 0.0))
+    assert echo > past
+
+
+def test_a_failure_type_counts_where_it_is_stated_and_a_service_where_both_name_it(make: Make) -> None:
+    half = Closeness(0.5, 0.5, 0.5, 0.5, 0.5)
+    guessed = make("one", failure_type=FailureType.DNS, service="Checkout")
+    stated = replace(guessed, failure_type_stated=True)
+    plain = matches_of([hit(guessed, half)], FailureType.DNS)[0]
+    assert not plain.evidence.same_failure_type
+    assert matches_of([hit(stated, half)], FailureType.DNS)[0].probability > plain.probability
+    assert matches_of([hit(guessed, half)], service="checkout ")[0].probability > plain.probability
+
+
+def test_an_incident_without_vectors_is_judged_by_its_words(make: Make) -> None:
+    words = Closeness(letters=0.9, heading=0.9, passage=0.95, opening=0.95)
+    match = matches_of([hit(make("one"), words, cosine=None, best=None, vector=None)])[0]
+    assert match.evidence.lead_title is None
+    assert match.probability >= COUNTS_FROM
+
+
+figure = st.floats(0, 1)
+
+
+@given(figure, st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1) | st.none(), figure)
+def test_no_evidence_for_a_match_lowers_its_probability(
+    letters: float, agreement: float, lead_opening: float, lead_title: float | None, nearness: float
+) -> None:
+    """Whatever the evidence, p lies between 0 and 1, and more of any of it never lowers it."""
+    evidence = Evidence(letters, agreement, lead_opening, lead_title, nearness)
+    p = probability(evidence)
+    assert 0 <= p <= 1
+    for field in fields(Evidence):
+        value = getattr(evidence, field.name)
+        if value is not None:
+            more = True if isinstance(value, bool) else value + 0.1
+            assert probability(replace(evidence, **{field.name: more})) >= p
+
+
+def test_the_data_file_names_only_evidence_that_there_is() -> None:
+    file = Path(__file__).parents[1] / "memory" / "probability.toml"
+    known = {field.name for field in fields(Evidence)}
+    for section in tomllib.loads(file.read_text(encoding="utf-8")).values():
+        assert section.keys() - {"intercept"} <= known
+        assert all(weight >= 0 for name, weight in section.items() if name != "intercept")
+
+
+# The close look
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("P1\nCheckout is down for everybody. It began at 02:14.", "Checkout is down for everybody."),
+        ("HikariPool-1 is not available, request timed out", "HikariPool-1 is not available, request timed out"),
+        ("P1. Help!", "P1. Help!"),
+        ("", ""),
+    ],
+)
+def test_the_opening_is_the_first_sentence_that_says_something(text: str, first: str) -> None:
+    assert opening(text).strip() == first
+
+
+def test_terms_that_stand_together_are_worth_more_than_scattered_ones() -> None:
+    weights = {"redi": 2.0, "evict": 1.0, "memori": 1.0}
+    filler = "something quite different happened over there " * 20
+    assert best_passage(weights, "redis evicts memory", 25) == 1.0
+    assert best_passage(weights, f"redis {filler} evicts {filler} memory", 25) == 0.5
+    assert best_passage({}, "redis", 25) == best_passage(weights, "", 25) == 0.0
+
+
+def test_the_heading_is_embedded_and_compared_and_not_searched(make: Make) -> None:
+    incident = make("one", description="word " * 400)
+    texts = embedded_texts(incident)
+    assert texts[1] == heading(incident)
+    vectors = np.eye(len(texts), dtype=np.float32)
+    of_heading = heading_vector(vectors)
+    assert of_heading is not None
+    assert of_heading[1] == 1
+    assert searched_vectors(vectors)[:, 1].max() == 0
+    assert len(searched_vectors(vectors)) == len(texts) - 1
+    _, looks = look_closely("pool", of_heading, {}, Grams(()), [StoredVectors(incident, vectors)])
+    assert looks[0].title == 1.0
+    _, looks = look_closely("pool", of_heading, {}, Grams(()), [StoredVectors(incident, None)])
+    assert looks[0].title is None
