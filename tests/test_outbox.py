@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,9 @@ from incidentos.memory.errors import InvalidInput
 from incidentos.memory.incident import Incident, Resolution, Status
 from incidentos.memory.outbox import Entry
 from incidentos.memory.ports import IncidentStore
+from incidentos.memory.record import dumps
+from incidentos.memory.stores.migrations import APPLICATION_ID, MIGRATIONS
+from incidentos.memory.stores.sqlite import SqliteStore
 
 AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
 NOW = 1_780_000_000.0
@@ -253,3 +259,23 @@ def test_a_note_is_kept_replaced_and_dropped(store: IncidentStore, again: Again)
     for value in ("one", "two", None):
         store.note_state("cursor", value)
         assert again().state("cursor") == value
+
+
+def test_a_file_from_before_the_shared_memory_keeps_its_backlog_and_its_deletions(
+    tmp_path: Path, incident: Make
+) -> None:
+    path = tmp_path / "memory.db"
+    gone = resolved(incident("gone", revision=4))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for migration in MIGRATIONS[:4]:
+            migration(db)
+        db.execute("INSERT INTO history VALUES (1, 'gone', 5, 'deleted', '2026-05-03T00:00:00Z', ?)", (dumps(gone),))
+        db.execute("INSERT INTO deletion VALUES ('gone', 1, '2026-05-03T00:00:00Z')")
+        db.execute("INSERT INTO outbox VALUES ('gone', 5, '', 1)")
+        db.execute("UPDATE change_counter SET value = 1")
+        db.execute("PRAGMA user_version = 4")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    with closing(SqliteStore(path)) as store:
+        at = datetime(2026, 5, 3, tzinfo=UTC)
+        assert store.here(["gone"]) == {"gone": Tombstone("gone", 5, at, Status.RESOLVED)}
+        assert lease(store) == ["gone"]
