@@ -116,7 +116,7 @@ def test_a_sync_that_is_killed_while_it_pulls_is_finished_by_the_next(
     assert Bank(hindsight.url, bank).incidents() == records
 
 
-@pytest.mark.parametrize("fault", ["empty reply", "half a body", "500", "HTML"])
+@pytest.mark.parametrize("fault", ["empty reply", "500"])
 def test_hindsight_failing_while_a_sync_pushes_loses_nothing(
     none_server: HindsightServer, bank: str, machine: Machines, proxies: Proxies, fault: str
 ) -> None:
@@ -142,7 +142,7 @@ def test_hindsight_failing_while_a_sync_pushes_loses_nothing(
     assert set(pushed_ids(proxy).values()) == {1}, "what was acknowledged is not sent again"
 
 
-@pytest.mark.parametrize("fault", ["empty reply", "half a body", "500", "HTML"])
+@pytest.mark.parametrize("fault", ["half a body", "HTML"])
 def test_hindsight_failing_while_a_sync_pulls_loses_nothing(
     none_server: HindsightServer, bank: str, machine: Machines, proxies: Proxies, fault: str
 ) -> None:

@@ -13,7 +13,7 @@ HEADING = """# What you see while Hindsight fails
 
 Written by `INCIDENTOS_WRITE_DOCS=1 python -m pytest tests/hindsight/test_faults.py`, which runs the real program against
 a real Hindsight server behind a proxy that spoils every answer in one way; the test fails where this page is not what
-the program says. URL stands for the address that is set. In every row `find_similar` answered with the matches of this
+the program says. URL and BANK stand for what is set. In every row `find_similar` answered with the matches of this
 machine, what waited in the outbox still waits there afterwards, and neither the key nor the other side's own text is shown.
 
 | Hindsight answers | `find_similar`, under `degraded` | `incidentos sync` | `incidentos doctor` |
@@ -48,8 +48,11 @@ class Seen:
 def see(fault: str, machine: Machine, url: str) -> Seen:
     """Ask, sync and examine while everything is spoilt; the machine has a memory and something to push."""
 
+    bank = machine.processes.settings["INCIDENTOS_HINDSIGHT_BANK"]
+
     def plain(text: str) -> str:
-        return re.sub(r"[ \n]+", " ", text.replace(url, "URL").replace(url.removeprefix("http://"), "URL")).strip()
+        text = text.replace(url, "URL").replace(url.removeprefix("http://"), "URL").replace(bank, "BANK")
+        return re.sub(r"[ \n]+", " ", text).strip().removeprefix("connecting to URL ")
 
     with ThreadPoolExecutor(2) as both:  # where nothing answers, each waits for its own deadline
         syncing = both.submit(machine.run_apart, "sync", code=None)
@@ -62,7 +65,7 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
     wire.process.stdin.close()
     wire.process.wait(60)
     err = wire.process.stderr.read().decode()
-    lines = re.findall(r"^(?:ok|note|PROBLEM) +([Hh]indsight.*(?:\n +-> .*)?)", doctor.stdout, re.MULTILINE)
+    lines = re.findall(r"^PROBLEM +(Hindsight: .*(?:\n +-> .*)?)", doctor.stdout, re.MULTILINE)
     return Seen(
         fault=fault,
         degraded=tuple(plain(line) for line in answer["degraded"]),
@@ -70,7 +73,7 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
         sync_code=sync.returncode,
         sync=plain(f"{sync.stdout}\n{sync.stderr}"),
         doctor_code=doctor.returncode,
-        doctor=plain("\n".join(lines).replace("->", "→")),
+        doctor=plain("\n".join(lines[:1]).replace("->", "→")),
         pending=machine.pending(),
         raw="\n".join((str(result), err, sync.stdout, sync.stderr, doctor.stdout, doctor.stderr)),
     )
