@@ -68,7 +68,9 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
     lines = re.findall(r"^PROBLEM +(Hindsight: .*(?:\n +-> .*)?)", doctor.stdout, re.MULTILINE)
     return Seen(
         fault=fault,
-        degraded=tuple(plain(line) for line in answer["degraded"]),
+        degraded=tuple(
+            plain(line) for line in answer["degraded"] if "Hindsight" in line
+        ),  # the model may be loading, too
         matches=len(answer["matches"]),
         sync_code=sync.returncode,
         sync=plain(f"{sync.stdout}\n{sync.stderr}"),
