@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test check lint bench bench-latency clean
@@ -13,11 +14,21 @@ $(VENV)/.installed: pyproject.toml
 	$(PIP) install --quiet --editable . --group dev
 	@touch $@
 
+# The real Hindsight server, which the tests talk to, in an environment of its own (1.4 GB, some 80 seconds, once).
+# Where that cannot be had, the tests that need it are skipped and say so, unless INCIDENTOS_REQUIRE_HINDSIGHT is set.
+$(HINDSIGHT)/.installed: tests/hindsight/server.txt
+	@echo "== installing the Hindsight server of the tests into $(HINDSIGHT)"
+	test -x $(HINDSIGHT)/bin/python || $(PYTHON) -m venv $(HINDSIGHT)
+	$(HINDSIGHT)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
 demo: $(VENV)/.installed
 	@echo "== the demo: a sample memory in a temporary folder, a real server, a real MCP client"
 	$(BIN)/incidentos demo
 
 test: $(VENV)/.installed
+	@$(MAKE) --no-print-directory $(HINDSIGHT)/.installed || { test -z "$$INCIDENTOS_REQUIRE_HINDSIGHT" \
+		&& echo "== no Hindsight server could be installed: the tests that need it are skipped"; }
 	@echo "== all tests"
 	$(BIN)/python -m pytest
 
@@ -52,4 +63,4 @@ bench-latency: $(VENV)/.installed
 	$(BIN)/python bench/pictures.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(HINDSIGHT) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

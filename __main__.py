@@ -51,6 +51,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if command == "serve":
         from .commands.serve import serve
 
+        if getattr(arguments, "local_only", False):
+            settings = settings.local_only()
         return serve(settings, getattr(arguments, "http", None))
     if command == "doctor":
         from .commands.doctor import doctor
@@ -88,7 +90,20 @@ def _with_memory(command: str, arguments: argparse.Namespace, settings: Settings
         if command == "delete":
             from .commands.delete import delete
 
-            return delete(memory, arguments.id, yes=arguments.yes, as_json=arguments.json)
+            bank = settings.hindsight_bank if settings.hindsight_url else None
+            return delete(
+                memory,
+                arguments.id,
+                bank=bank,
+                yes=arguments.yes,
+                local_only=arguments.local_only,
+                as_json=arguments.json,
+            )
+        if command == "sync":
+            from .commands.sync import Wish, sync
+
+            wish = Wish(arguments.direction, arguments.full, arguments.dry_run, arguments.retry)
+            return sync(settings, memory, wish, as_json=arguments.json)
         from .commands.look import list_incidents, show
 
         if command == "show":
@@ -110,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the MCP server (the default)")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on this machine instead of stdio")
+
+    serve.add_argument("--local-only", action="store_true", help="leave the team's memory alone, whatever is set")
 
     showing_off = commands.add_parser("demo", help="show the whole main job on a sample memory, leaving yours alone")
     showing_off.add_argument("--picture", type=Path, metavar="FILE", help="also save the first answer as an SVG")
@@ -141,8 +158,16 @@ def _parser() -> argparse.ArgumentParser:
 
     deleting = commands.add_parser("delete", help="delete one incident; asks before it does")
     deleting.add_argument("id")
-    deleting.add_argument("--yes", action="store_true", help="do not ask")
+    deleting.add_argument("--yes", action="store_true", help="do not ask; the team's memory loses it, too")
+    deleting.add_argument("--local-only", action="store_true", help="the team's memory keeps it")
     deleting.add_argument("--json", action="store_true")
+
+    syncing = commands.add_parser("sync", help="exchange with the team's memory")
+    syncing.add_argument("--direction", choices=["push", "pull", "both"], default="both")
+    syncing.add_argument("--full", action="store_true", help="read all of the bank, and push again what it lacks")
+    syncing.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    syncing.add_argument("--retry", action="store_true", help="try again what was refused and set aside")
+    syncing.add_argument("--json", action="store_true", help="print the counts as JSON")
 
     examining = commands.add_parser("doctor", help="say what is there, what is missing and what to do")
     examining.add_argument("--json", action="store_true")

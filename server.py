@@ -58,7 +58,7 @@ from .tools import analyze, find, listing, resolve, resources, sync
 from .tools.base import Desk, Tool
 from .tools.shapes import one_line
 from .wire import WholeLines
-from .wiring import build_memory, build_writer
+from .wiring import build_memory, build_writer, share_memory
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
@@ -132,8 +132,8 @@ class IncidentServer:
             yield
             return
         memory = build_memory(self._settings)
-        writer = build_writer(self._settings)
-        self._desk = Desk(memory, self._settings.database, __version__, writer)
+        writer, shared = build_writer(self._settings), share_memory(self._settings, memory)
+        self._desk = Desk(memory, self._settings.database, __version__, writer, shared)
         try:
             memory.embedder.start()
             async with anyio.create_task_group() as tasks:
@@ -155,6 +155,8 @@ class IncidentServer:
                 await self.desk.writer.warm_up()
         except IncidentOSError as exc:  # the first call meets it again, and there it is the user's to read
             print(f"incidentos: {exc}", file=sys.stderr, flush=True)
+        if self.desk.shared is not None:  # only now: the import of its client would slow the model down
+            await self.desk.shared.run()
 
     # Tools
 
@@ -280,13 +282,15 @@ class IncidentServer:
                 continue
             if events:
                 seen = events[-1].number
+                if self.desk.shared is not None and any(event.action != "pulled" for event in events):
+                    self.desk.shared.nudge()
                 await self._announce(events)
             await anyio.to_thread.run_sync(self.desk.memory.tidy)
 
     async def _announce(self, events: list[Event]) -> None:
         uris = dict.fromkeys(resources.incident_uri(event.incident_id) for event in events)
         uris.update(dict.fromkeys(("incidents://all", "incidents://open", "incidents://status")))
-        listed_anew = any(event.action in {"created", "imported", "deleted"} for event in events)
+        listed_anew = any(event.action in {"created", "imported", "pulled", "deleted"} for event in events)
         if listed_anew:
             await self._bus.publish(ResourcesListChanged())
         for uri in uris:
@@ -368,11 +372,14 @@ def _connection(ctx: Context) -> Connection:
 
 def connect(home: Path, *, mode: str = "auto") -> Any:
     """A real MCP client (`mcp.Client`, an async context manager) on a server of its own process, whose memory lies
-    in `home`. `mode` is the client's: "auto" for the newest protocol, "legacy" for the handshake era."""
+    in `home` and is not connected to a team's. `mode` is the client's: "auto" for the newest protocol, "legacy" for the
+    handshake era."""
     from mcp import Client, StdioServerParameters
 
     environment = {**os.environ, "INCIDENTOS_HOME": str(home)}
-    command = StdioServerParameters(command=sys.executable, args=["-P", "-m", "incidentos", "serve"], env=environment)
+    command = StdioServerParameters(
+        command=sys.executable, args=["-P", "-m", "incidentos", "serve", "--local-only"], env=environment
+    )
     return Client(command, mode=mode)
 
 

@@ -1,4 +1,4 @@
-"""Builds the memory from the settings: which store, which embedder, which language model."""
+"""Builds the memory from the settings: which store, which embedder, which language model, which shared memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .memory.stores.sqlite import SqliteStore
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .memory.hindsight.client import HindsightMemory
+    from .memory.sync.service import SharedMemory
     from .prompts.groq import Access
     from .prompts.writer import GroqWriter
 
@@ -26,6 +28,27 @@ def build_memory(settings: Settings) -> IncidentMemory:
     store = SqliteStore(settings.database)
 
     return IncidentMemory(store, BackgroundEmbedder(lambda: load_embedder(settings), store), settings.index)
+
+
+def connect_cloud(settings: Settings) -> HindsightMemory | None:
+    """The team's memory, or None where none is set. For one event loop; nothing is sent yet."""
+    url = settings.hindsight_url
+    if url is None:
+        return None
+    from .memory.hindsight.client import HindsightMemory
+
+    key = settings.hindsight_api_key
+    return HindsightMemory(url, settings.hindsight_bank, key.get_secret_value() if key else None)
+
+
+def share_memory(settings: Settings, memory: IncidentMemory) -> SharedMemory | None:
+    """The memory, connected to the team's, or None where none is set."""
+    cloud = connect_cloud(settings)
+    if cloud is None:
+        return None
+    from .memory.sync.service import SharedMemory
+
+    return SharedMemory(memory, cloud)
 
 
 def build_writer(settings: Settings) -> GroqWriter | None:

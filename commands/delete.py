@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TextIO
+from typing import Literal, TextIO
 
 from ..memory.errors import InvalidInput
 from ..memory.incident import Incident
@@ -13,8 +13,24 @@ from ..memory.record import to_record
 from .look import printable
 
 
-def delete(memory: IncidentMemory, incident_id: str, *, yes: bool, as_json: bool) -> int:
+def delete(
+    memory: IncidentMemory,
+    incident_id: str,
+    *,
+    yes: bool,
+    as_json: bool,
+    bank: str | None = None,
+    local_only: bool = False,
+) -> int:
     """Show what would go, ask a person unless `yes` is set, and delete it. Returns 1 if the person says no.
+
+    Args:
+        memory: this machine's memory.
+        incident_id: which one.
+        yes: do not ask.
+        as_json: print what was done as JSON.
+        bank: the team's bank that loses it, too; None where none is connected.
+        local_only: the team's memory keeps it, and this machine does not take it back.
 
     Raises:
         UnknownIncident: no incident has the id.
@@ -29,14 +45,21 @@ def delete(memory: IncidentMemory, incident_id: str, *, yes: bool, as_json: bool
             f"call `incidentos delete {incident_id} --yes`."
         )
     _describe(incident, count, sys.stderr if as_json else sys.stdout)
-    deleted = yes or _agreed()
+    answer = ("here" if local_only else "everywhere") if yes else _asked(bank if not local_only else None)
+    if answer == "everywhere" and local_only:
+        answer = "here"
+    deleted, shared = answer != "no", answer == "everywhere"
     if deleted:
-        memory.delete(incident_id, incident.revision)
+        memory.delete(incident_id, incident.revision, shared=shared)
     if as_json:
-        told = {"deleted": deleted, "history": count, "incident": to_record(incident)}
+        told = {"deleted": deleted, "shared": deleted and shared, "history": count, "incident": to_record(incident)}
         print(json.dumps(told, ensure_ascii=False, indent=1))
     elif deleted:
         print(f"Deleted. `incidentos show {incident_id}` prints what it was and says how to bring it back.")
+        if bank and shared:
+            print(f"The bank {bank} loses it as soon as a server runs or with `incidentos sync`.")
+        elif bank:
+            print(f"The bank {bank} keeps it; this machine does not take it back.")
     else:
         print("Nothing was deleted.")
     return 0 if deleted else 1
@@ -52,7 +75,17 @@ def _describe(incident: Incident, history: int, file: TextIO) -> None:
         print(f"{name:<14} {value}", file=file)
 
 
-def _agreed() -> bool:
+def _asked(bank: str | None) -> Literal["no", "here", "everywhere"]:
     # On stderr, as a program may read the output; not by input(), which would write there.
-    print("Delete it from this memory? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
+    if bank is None:
+        question = "Delete it from this memory? [y/N] "
+    else:
+        question = (
+            f"Delete it from this memory and from the team's bank {bank}, for everyone? "
+            "[y = both, l = only here, N = not at all] "
+        )
+    print(question, end="", file=sys.stderr, flush=True)
+    said = sys.stdin.readline().strip().casefold()
+    if said in {"y", "yes"}:
+        return "everywhere"
+    return "here" if bank is not None and said in {"l", "local"} else "no"

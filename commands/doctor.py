@@ -108,7 +108,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         )
     for model, count in models:
         yield Finding("ok", "vectors", f"{count} of {counts.incidents} incidents by {model}")
-    yield Finding("ok", "outbox", f"{counts.pending_sync} changes wait for a shared memory (none is connected)")
+    where = "the shared memory" if settings.hindsight_url else "a shared memory (none is connected)"
+    yield Finding("ok", "outbox", f"{counts.pending_sync} changes wait for {where}")
     bands = ", ".join(f"{b.low:.0%}-{b.high:.0%}: {b.right:.0%} of {b.count}" for b in record.bands)
     told = record.summary + (f"; right by what was stated: {bands}" if bands else "")
     yield Finding("ok", "track record", told, figures=record.as_json())
@@ -172,5 +173,7 @@ def _groq(settings: Settings) -> Iterator[Finding]:
 
 
 def _hindsight(settings: Settings) -> Iterator[Finding]:
-    state = "set, but this version does not use it" if settings.hindsight_api_key else "not set; nothing needs it"
-    yield Finding("note", "HINDSIGHT_API_KEY", state)
+    from .doctor_hindsight import examine
+
+    for level, detail, advice, figures in examine(settings):
+        yield Finding(level, "Hindsight", detail, advice, figures)

@@ -35,7 +35,7 @@ def list_incidents(memory: IncidentMemory, wanted: Filter, *, limit: int, cursor
 def show(memory: IncidentMemory, incident_id: str, *, as_json: bool) -> int:
     """Print one incident with its history. Of a deleted one, the last record as a line that `import` takes; 1 then."""
     history = memory.store.history(check_id(incident_id))
-    if history and history[-1].action == "deleted":
+    if memory.store.get(incident_id) is None and any(entry.action == "deleted" for entry in history):
         return _show_deleted(history, as_json=as_json)
     incident = memory.get(incident_id)
     if as_json:
@@ -56,7 +56,7 @@ def show(memory: IncidentMemory, incident_id: str, *, as_json: bool) -> int:
 
 
 def _show_deleted(history: list[HistoryEntry], *, as_json: bool) -> int:
-    last = history[-1]
+    last = next(entry for entry in reversed(history) if entry.action == "deleted")
     assert last.previous is not None, "a deletion keeps what it removed"
     at = format_time(last.at)
     if as_json:

@@ -9,6 +9,12 @@
     │   ├── StoreCorrupt       the file is not a database, or a damaged one
     │   └── StoreTooNew        the file was written by a newer IncidentOS
     ├── EmbeddingError         the embedding model cannot be loaded or used
+    ├── CloudError             the shared memory did not do what was asked
+    │   ├── CloudUnreachable   no answer, or none that is Hindsight's; worth a retry
+    │   │   └── CloudFailed    an answer that says "not now" (5xx, 409, 429); worth a retry
+    │   ├── CloudDenied        the key is not accepted
+    │   ├── CloudMissing       the address or the bank is not there
+    │   └── CloudRefused       this content will never be taken
     ├── LanguageModelError     the language model gave no usable answer; the memory's own stands
     └── ImportFailed           a file cannot be read as any known format
 
@@ -68,3 +74,36 @@ class LanguageModelError(IncidentOSError):
 
 class ImportFailed(IncidentOSError):
     """A file cannot be read as any format that `incidentos import` knows."""
+
+
+class CloudError(IncidentOSError):
+    """The shared memory did not do what was asked. What is on this machine is whole, and waits in the outbox."""
+
+
+class CloudUnreachable(CloudError):
+    """No answer came, or none that is Hindsight's. Worth a retry.
+
+    Args:
+        message: what the user reads.
+        retry_after: seconds that the server asked to wait; 0 where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CloudFailed(CloudUnreachable):
+    """The server answered that it cannot do it now. It may be the server's state, or what it was given."""
+
+
+class CloudDenied(CloudError):
+    """The key is missing, wrong, or may not use this bank. Retrying is of use once it is put right."""
+
+
+class CloudMissing(CloudError):
+    """There is no such bank or no Hindsight at the address."""
+
+
+class CloudRefused(CloudError):
+    """The server will never take what it was given."""

@@ -17,7 +17,7 @@ from .incident import FailureType, Incident, Provenance, Resolution, Status, Ste
 from .index.tokens import surface_forms, terms
 from .learning import Learning
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Offender, Page, Vectors
-from .probability import Match, matches_of
+from .probability import COUNTS_FROM, Match, matches_of
 from .recall import Query, Recall, Scope
 from .recurrence import MOST_OCCURRENCES
 from .redaction import redact, redact_incident
@@ -162,14 +162,15 @@ class IncidentMemory:
             self.embedder.catch_up()
         return self.get(incident_id), again
 
-    def delete(self, incident_id: str, revision: int) -> Incident:
-        """Remove what was read at that revision; the history keeps the record. Returns what was removed.
+    def delete(self, incident_id: str, revision: int, *, shared: bool = True) -> Incident:
+        """Remove what was read at that revision; the history keeps the record. Returns what was removed. With `shared`
+        the shared memory loses it, too; else it keeps it, and this machine does not take it back.
 
         Raises:
             UnknownIncident: no incident has the id.
             InvalidInput: it was changed since it was read.
         """
-        return self.store.delete(self.get(incident_id).id, revision)
+        return self.store.delete(self.get(incident_id).id, revision, shared=shared)
 
     def import_batch(self, incidents: Sequence[Incident], *, embed: bool, dry_run: bool = False) -> Imported:
         """Store the incidents of a file in one transaction. Importing the same again changes nothing.
@@ -226,7 +227,14 @@ class IncidentMemory:
     # Recalling
 
     def find(
-        self, text: str, limit: int, scope: Scope = Scope(), *, about: Incident | None = None, explained: int = 50
+        self,
+        text: str,
+        limit: int,
+        scope: Scope = Scope(),
+        *,
+        about: Incident | None = None,
+        explained: int = 50,
+        also: frozenset[str] = frozenset(),
     ) -> Recalled:
         """The incidents that resemble the text, best first.
 
@@ -237,6 +245,7 @@ class IncidentMemory:
             about: the incident that the text describes: it is not found itself, and its service and failure type
                 count as evidence.
             explained: how many of the first matches say why they were found; it costs a look at their texts.
+            also: what the shared memory recalled; the likely ones of them come on top of the limit.
         """
         text = redact(text[:_QUERY_CHARACTERS])
         if about is not None:
@@ -245,12 +254,13 @@ class IncidentMemory:
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
         query = Query(text, self._query_vector(embedder, text), about.created_at if about else None)
-        hits = self.recall.find(query, limit + _SPARE, scope)
+        hits = self.recall.find(query, limit + _SPARE, scope, also)
         matches = matches_of(hits, kind, service)
+        spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = surface_forms(text)
         matches = [
             replace(match, why=self._why(words, kind, match)) if position < explained else match
-            for position, match in enumerate(matches[:limit])
+            for position, match in enumerate([*matches[:limit], *spare])
         ]
         return Recalled(tuple(matches), tuple(self._degraded(embedder)))
 
@@ -302,7 +312,8 @@ class IncidentMemory:
         """
         incident = self.store.get(check_id(incident_id))
         if incident is None:
-            if (past := self.store.history(incident_id)) and past[-1].action == "deleted":
+            past = [entry for entry in self.store.history(incident_id) if entry.action == "deleted"]
+            if past:
                 when = f"{past[-1].at:%Y-%m-%d %H:%M} UTC"
                 raise UnknownIncident(incident_id, f"It was deleted on {when}; `incidentos show` prints what it was.")
             near = self.store.ids_starting(incident_id[:4], 3)

@@ -12,7 +12,9 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .cloud import CloudMemory as CloudMemory
 from .incident import FailureType, Incident, Status
+from .outbox import Outbox
 
 Vectors = npt.NDArray[np.float32]
 """Unit-length embeddings, shape (texts, dimensions)."""
@@ -51,7 +53,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an incident: `action` is created, imported, amended, resolved or deleted."""
+    """Something that happened to an incident: `action` is created, imported, amended, resolved or deleted; pulled, where
+    it came from the shared memory; conflict, where two versions met and `previous` is the one that lost."""
 
     number: int
     incident_id: str
@@ -110,7 +113,8 @@ class Offender:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much is stored. `without_vectors` counts incidents that the given model has not embedded yet."""
+    """How much is stored. `pending_sync` counts what waits for the shared memory, without what that refused for good;
+    `without_vectors` the incidents that the given model has not embedded yet."""
 
     incidents: int
     open: int
@@ -119,7 +123,7 @@ class Counts:
     without_vectors: int
 
 
-class IncidentStore(Protocol):
+class IncidentStore(Outbox, Protocol):
     """Keeps incidents, their vectors, their history and the outbox, each write whole or not at all.
 
     Safe for use from several threads and several processes on the same data. Every method may raise StoreError.
@@ -157,7 +161,7 @@ class IncidentStore(Protocol):
         """
         ...
 
-    def delete(self, incident_id: str, revision: int) -> Incident:
+    def delete(self, incident_id: str, revision: int, *, shared: bool = True) -> Incident:
         """Remove the incident with its vectors, and return what was removed.
 
         The history keeps the record under the action "deleted", whose revision is one higher, and the outbox keeps
@@ -166,6 +170,7 @@ class IncidentStore(Protocol):
         Args:
             incident_id: which one.
             revision: at which it was read, so that nothing goes that the caller has not seen.
+            shared: whether the shared memory is to lose it, too; else only this machine does, and for good.
 
         Raises:
             UnknownIncident: there is no such incident.

@@ -265,9 +265,9 @@ class Recall:
             return -1
         return self._services.setdefault(service.casefold(), len(self._services))
 
-    def find(self, query: Query, limit: int, scope: Scope = Scope()) -> list[Hit]:
-        """The best `limit` incidents in scope, best first. Incidents that share no term and have no vector are
-        still listed when there is nothing better; it is the probability that says how little that means."""
+    def find(self, query: Query, limit: int, scope: Scope = Scope(), also: frozenset[str] = frozenset()) -> list[Hit]:
+        """The best `limit` incidents in scope and those of `also`, best first. Incidents that share no term and have no
+        vector are still listed when nothing is better; it is the probability that says how little that means."""
         with self.lock:
             self.sync()
             allowed = self._allowed(scope)
@@ -288,8 +288,10 @@ class Recall:
             if count < len(score):
                 score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
+            extra = np.array([self._slot_of[i] for i in also & self._slot_of.keys()], dtype=np.intp)
+            extra = extra[allowed[extra]]
             if query.vector is not None and whole is not None and best is not None and self._semantic.projects:
-                top = np.sort(highest(score, max(count, EXACT)))
+                top = np.union1d(highest(score, max(count, EXACT)), extra)
                 top = top[allowed[top]]
                 whole[top], best[top] = self._semantic.exact(top, query.vector)
                 score[top] = _with_time(fused(arms, top), None if near is None else near[top])
@@ -297,11 +299,17 @@ class Recall:
             else:
                 top = highest(score, count)
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
+            extra = np.setdiff1d(extra, top)
+            top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
             found = {s.incident.id: s for s in self._store.get_many([self._ids[slot] for slot in top], self._model)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
             stored = [found[self._ids[slot]] for slot in top]
-            look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), stored[:RERANKED])
-            score[top[:RERANKED]] += np.float32(GRAM_WEIGHT) * look.likeness  # never negative: the others stay behind
+            close = stored[: RERANKED + len(extra)]
+            look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), close)
+            score[top[: len(close)]] += (
+                np.float32(GRAM_WEIGHT) * look.likeness
+            )  # never negative: the others stay behind
+            order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
                     incident=stored[place].incident,
@@ -309,11 +317,12 @@ class Recall:
                     lexical=float(lexical[top[place]]),
                     cosine=None if whole is None else float(whole[top[place]]),
                     best=None if best is None else float(best[top[place]]),
-                    closeness=look.at(place) if place < RERANKED else Closeness(),
+                    closeness=look.at(place) if place < len(close) else Closeness(),
                     nearness=0.0 if near is None else float(near[top[place]]),
                     vector=None if whole is None else self._semantic.whole(int(top[place])),
                 )
-                for place in np.lexsort((-top, -score[top]))[:limit]
+                for rank, place in enumerate(order)
+                if rank < limit or stored[place].incident.id in also
             ]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidInput
 from .incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step, check_id
-from .ports import HistoryEntry
+
+if TYPE_CHECKING:
+    from .ports import HistoryEntry
 
 
 def format_time(at: datetime | None) -> str | None:

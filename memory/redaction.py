@@ -109,15 +109,20 @@ def redact(text: str) -> str:
 
 def redact_incident(incident: Incident) -> Incident:
     """The incident with every free text redacted. Ids and times are left as they are."""
+    return with_texts(incident, redact)
+
+
+def with_texts(incident: Incident, change: Callable[[str], str]) -> Incident:
+    """The incident with every free text changed. Ids and times are left as they are."""
 
     def maybe(text: str | None) -> str | None:
-        return None if text is None else redact(text)
+        return None if text is None else change(text)
 
     resolution = incident.resolution
     return replace(
         incident,
         title=maybe(incident.title),
-        description=redact(incident.description),
+        description=change(incident.description),
         service=maybe(incident.service),
         severity=maybe(incident.severity),
         source=maybe(incident.source),
@@ -127,7 +132,7 @@ def redact_incident(incident: Incident) -> Incident:
         and replace(
             resolution,
             root_cause=maybe(resolution.root_cause),
-            steps=tuple(Step(redact(s.text), maybe(s.command), s.outcome) for s in resolution.steps),
+            steps=tuple(Step(change(s.text), maybe(s.command), s.outcome) for s in resolution.steps),
             prevention=maybe(resolution.prevention),
         ),
     )

@@ -20,11 +20,16 @@ MAX_CHUNKS = 16
 """Chunks of one text that are embedded; what lies beyond (14,400 characters) is found by its words alone."""
 
 
+def storable(text: str) -> str:
+    """The text with nothing in it that no database, terminal or model should be given, and as it is otherwise."""
+    return _INVISIBLE.sub("", _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
 def clean(text: str) -> str:
     """The text without what no database, terminal or model should be given: control characters (tab and newline
     stay), lone surrogates, invisible and direction-changing characters. Line ends become newlines."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _INVISIBLE.sub("", _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)).strip()
+    return storable(text).strip()
 
 
 def chunks(text: str) -> list[str]:

@@ -270,12 +270,13 @@ class Processes:
     """Starts Python processes and leaves none behind."""
 
     cwd: Path
+    settings: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def environment(self, home: Path | None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("INCIDENTOS_", "GROQ_", "HINDSIGHT_"))}
-        kept |= self.variables
+        kept |= {**self.settings, **self.variables}
         return kept if home is None else {**kept, "INCIDENTOS_HOME": str(home)}
 
     def start(self, *arguments: str, home: Path | None = None, executable: str = sys.executable) -> Any:

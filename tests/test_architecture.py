@@ -178,7 +178,7 @@ def test_the_readme_names_every_setting_tool_and_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     settings = [str(field.validation_alias) for field in Settings.model_fields.values()]
     tools = ["analyze_incident", "find_similar", "resolve_incident", "sync_memory", "list_incidents"]
-    commands = ["demo", "import", "export", "list", "show", "delete", "doctor"]
+    commands = ["demo", "import", "export", "list", "show", "delete", "sync", "doctor"]
     missing = [name for name in [*settings, *tools] if name not in readme]
     missing += [name for name in commands if f"incidentos {name}" not in readme]
     assert not missing

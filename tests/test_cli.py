@@ -193,7 +193,7 @@ def test_a_wrong_command_or_option_is_exit_status_2_and_no_traceback(run: Run, a
 def test_help_and_version_are_told(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("serve", "demo", "import", "export", "list", "show", "delete", "doctor"):
+    for command in ("serve", "demo", "import", "export", "list", "show", "delete", "sync", "doctor"):
         assert command in out
     assert run("--version")[:2] == (0, "incidentos 0.1.0\n")
 

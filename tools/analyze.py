@@ -24,7 +24,7 @@ from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
 from .actions import SuggestedAction
-from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
+from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
 
 if TYPE_CHECKING:
@@ -102,9 +102,8 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
         partial(memory.open_incident, arguments.title, arguments.description, arguments.service, arguments.severity)
     )
     await progress(1, 3, f"stored as {incident.id}" if not repeated else f"repeats {incident.id}")
-    recalled = await anyio.to_thread.run_sync(
-        partial(memory.find, incident.text, RECALLED, about=incident, explained=SHOWN)
-    )
+    find = partial(memory.find, incident.text, RECALLED, about=incident, explained=SHOWN)
+    recalled = await recall_beside(desk, incident.text, find, widen=True)
     await progress(2, 3, f"recalled {len(recalled.matches)} incidents")
     now = utcnow()
     own = weigh(recalled.matches, now)

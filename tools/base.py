@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 
+import anyio
+import anyio.to_thread
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ..memory.errors import InvalidInput
-from ..memory.memory import IncidentMemory
+from ..memory.errors import IncidentOSError, InvalidInput
+from ..memory.memory import IncidentMemory, Recalled
 from ..memory.text import clean
 
 if TYPE_CHECKING:
+    from ..memory.sync.service import SharedMemory
     from ..prompts.writer import Writer
 
 MAX_TITLE = 500
@@ -32,13 +36,54 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a tool works with: the memory, where it lies, which version of the program this is, and who puts answers
-    into words (nobody: the memory does)."""
+    """What a tool works with: the memory, where it lies, which version of the program this is, who puts answers into
+    words (nobody: the memory does), and the team's memory where one is connected."""
 
     memory: IncidentMemory
     database: Path
     version: str
     writer: Writer | None = None
+    shared: SharedMemory | None = None
+
+
+class Find(Protocol):
+    """A local recall, with everything given but what the team's memory recalled."""
+
+    def __call__(self, *, also: frozenset[str] = frozenset()) -> Recalled: ...
+
+
+async def recall_beside(desk: Desk, text: str, find: Find, *, widen: bool) -> Recalled:
+    """Recall here and in the team's memory, side by side. Our own evidence weighs what either finds.
+
+    Args:
+        desk: with the team's memory, if one is connected.
+        text: what is looked for.
+        find: the local recall.
+        widen: whether what the team's memory finds likely may come on top of the limit; else it can only bring in
+            incidents that this machine did not know.
+    """
+    shared = desk.shared
+    if shared is None:
+        return await anyio.to_thread.run_sync(find)
+    candidates = local = failure = None
+
+    async def ask() -> None:
+        nonlocal candidates
+        candidates = await shared.recall(text)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        try:
+            local = await anyio.to_thread.run_sync(find)
+        except IncidentOSError as exc:  # out of the group, which would wrap it
+            failure = exc
+            tasks.cancel_scope.cancel()
+    if local is None or candidates is None:
+        raise failure or RuntimeError("a recall ended without an answer")
+    also = candidates.ids - {match.incident.id for match in local.matches}
+    if candidates.new or (widen and also):
+        local = await anyio.to_thread.run_sync(partial(find, also=also))
+    return replace(local, degraded=(*local.degraded, *candidates.degraded))
 
 
 class Arguments(BaseModel):

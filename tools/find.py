@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Literal
 
-import anyio.to_thread
 from pydantic import Field
 
 from ..memory.incident import Status
 from ..memory.recall import Scope
 from ..memory.record import parse_time
-from .base import MAX_DESCRIPTION, Answer, Arguments, Desk, Progress, ShortText, Text, Tool
+from .base import MAX_DESCRIPTION, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
 from .shapes import SimilarIncident, degraded_lines
 
 
@@ -41,8 +40,10 @@ async def run(desk: Desk, arguments: FindSimilar, progress: Progress) -> Similar
         service=arguments.service,
         since=parse_time(arguments.since, "since"),
     )
-    recalled = await anyio.to_thread.run_sync(partial(desk.memory.find, arguments.query, arguments.limit, scope))
-    return Similar(matches=[SimilarIncident.of(m) for m in recalled.matches], degraded=list(recalled.degraded))
+    find = partial(desk.memory.find, arguments.query, arguments.limit, scope)
+    recalled = await recall_beside(desk, arguments.query, find, widen=False)
+    matches = recalled.matches[: arguments.limit]
+    return Similar(matches=[SimilarIncident.of(m) for m in matches], degraded=list(recalled.degraded))
 
 
 TOOL = Tool(

@@ -101,8 +101,14 @@ async def run(desk: Desk, arguments: ResolveIncident, progress: Progress) -> Rec
         resolved_at=instant(incident.resolved_at),
         analysis_was_right=predicted.judgment.right if predicted and predicted.judgment else None,
         earlier_analysis=_came_out(predicted) if predicted else None,
-        hindsight="not connected; kept in the outbox of this machine",
+        hindsight=await _standing(desk, incident.id),
     )
+
+
+async def _standing(desk: Desk, incident_id: str) -> str:
+    if desk.shared is None:
+        return "not connected; kept in the outbox of this machine"
+    return await anyio.to_thread.run_sync(desk.shared.standing, incident_id)
 
 
 def _came_out(predicted: KeptPrediction) -> str:

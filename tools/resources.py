@@ -104,7 +104,7 @@ def status(desk: Desk) -> dict[str, Any]:
         "groq": desk.writer.status()
         if desk.writer
         else {"connected": False, "note": "no GROQ_API_KEY: answers come from the memory itself"},
-        "hindsight": {"connected": False, "pending": counts.pending_sync},
+        "hindsight": desk.shared.status() if desk.shared else {"connected": False, "pending": counts.pending_sync},
     }
 
 

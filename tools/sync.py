@@ -1,7 +1,7 @@
 """sync_memory: exchange with the team's shared memory.
 
-This version has no adapter for a shared memory yet. The outbox is filled by every write all the same, so nothing
-that is stored today is missing once there is one; until then the tool says how much waits, and never claims more.
+Where none is connected the outbox is filled by every write all the same, so nothing that is stored today is missing once
+there is one; until then the tool says how much waits, and never claims more.
 """
 
 from __future__ import annotations
@@ -39,16 +39,37 @@ class SyncCounts(Answer):
 
 
 async def run(desk: Desk, arguments: SyncMemory, progress: Progress) -> SyncCounts:
-    """Say what waits; exchanging is refused while there is nothing to exchange with."""
+    """Exchange, or say what waits where there is nothing to exchange with."""
+    if desk.shared is None:
+        return await _alone(desk, arguments)
+
+    async def tell(done: int, total: int, message: str) -> None:
+        await progress(done, total, message)
+
+    report = await desk.shared.exchange.run(arguments.direction, dry_run=arguments.dry_run, progress=tell)
+    return SyncCounts(
+        pulled=report.pulled,
+        pushed=report.pushed,
+        updated=report.updated,
+        unchanged=report.unchanged,
+        skipped=report.skipped,
+        conflicts=len(report.conflicts),
+        pending=report.pending,
+        degraded=list(report.remarks()),
+    )
+
+
+async def _alone(desk: Desk, arguments: SyncMemory) -> SyncCounts:
     pending = (await anyio.to_thread.run_sync(desk.memory.counts)).pending_sync
     if not arguments.dry_run:
         raise IncidentOSError(
-            "Nothing was exchanged: this version of IncidentOS has no shared memory to sync with. "
-            f"{pending} changes wait safely in the outbox on this machine. With dry_run=true this call only counts."
+            "Nothing was exchanged: no shared memory is connected. Set HINDSIGHT_API_KEY, or HINDSIGHT_BASE_URL for a "
+            f"server of your own. {pending} changes wait safely in the outbox on this machine. With dry_run=true this "
+            "call only counts."
         )
     return SyncCounts(
         pulled=0, pushed=0, updated=0, unchanged=0, skipped=0, conflicts=0, pending=pending,
-        degraded=["No shared memory is connected in this version; the pending changes wait on this machine."],
+        degraded=["No shared memory is connected; the pending changes wait on this machine."],
     )  # fmt: skip
 
 

@@ -97,10 +97,36 @@ def _m004_recurrence(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX incident_recurrence ON incident (service, failure_type, created_at)")
 
 
+def _m005_shared_memory(db: sqlite3.Connection) -> None:
+    for statement in (
+        # Times are milliseconds since 1970. Each deadline stands beside the moment at which it was set: a clock that is
+        # put back must not turn seconds into years.
+        "ALTER TABLE outbox ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE outbox ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE outbox ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE outbox ADD COLUMN lease TEXT",
+        "ALTER TABLE outbox ADD COLUMN leased_at INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE outbox ADD COLUMN leased_until INTEGER NOT NULL DEFAULT 0",
+        # Why the shared memory will never take it; NULL: it waits to be pushed.
+        "ALTER TABLE outbox ADD COLUMN refused TEXT",
+        # `shared` 0: the incident was deleted on this machine alone.
+        "ALTER TABLE deletion ADD COLUMN shared INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE deletion ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE deletion ADD COLUMN status TEXT NOT NULL DEFAULT 'open'",
+        "UPDATE deletion SET (revision, status) = (SELECT h.revision, json_extract(h.previous, '$.status') FROM history h"
+        " WHERE h.incident_id = deletion.incident_id AND h.action = 'deleted' ORDER BY h.number DESC LIMIT 1)",
+        # What the bank holds of an incident, as last seen from here.
+        "CREATE TABLE shared (incident_id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE sync_state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ):
+        db.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_incidents,
     _m002_deletions,
     _m003_judgments,
     _m004_recurrence,
+    _m005_shared_memory,
 )
 """In order; the file's `user_version` says how many it has been through."""

@@ -18,12 +18,13 @@ from ..incident import FailureType, Incident, Status, normalise, utcnow
 from ..ports import Change, Counts, Event, Filter, HistoryEntry, Offender, Page, StoredVectors, Vectors
 from ..record import dumps, format_time, loads, parse_time
 from .database import Database
+from .outbox import OutboxTable
 from .predictions import PredictionTable
 
 _IN_LIST = 500
 
 
-class SqliteStore(PredictionTable):
+class SqliteStore(OutboxTable, PredictionTable):
     """`ports.IncidentStore` on one SQLite file, created with its folder if it is missing.
 
     Raises:
@@ -54,40 +55,16 @@ class SqliteStore(PredictionTable):
                 return existing
             if self._database.connection.execute("SELECT 1 FROM incident WHERE id = ?", (incident.id,)).fetchone():
                 raise InvalidInput(f"The id {incident.id!r} is taken by another incident.")
-            incident = self._revived(incident)
-            seq = self._database.connection.execute(
-                "INSERT INTO incident (id, change, revision, status, service, failure_type, created_at, updated_at,"
-                " text_key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (incident.id, self._next_change(), *_columns(incident)),
-            ).lastrowid
-            self._after_write(seq, incident, vectors, model, action, previous=None)
-        return incident
+            return self._add(incident, vectors, model, action)
 
     def update(self, incident: Incident, vectors: Vectors | None, model: str | None, *, action: str) -> Incident:
+        stored = replace(incident, revision=incident.revision + 1)
         with self.transaction():
-            seq, previous, record = self._as_it_was_read(incident.id, incident.revision)
-            if previous.status is Status.RESOLVED and incident.status is Status.OPEN:
-                raise InvalidInput(f"Incident {incident.id} is resolved; an open record does not replace it.")
-            stored = replace(incident, revision=previous.revision + 1)
-            self._database.connection.execute(
-                "UPDATE incident SET change = ?, revision = ?, status = ?, service = ?, failure_type = ?,"
-                " created_at = ?, updated_at = ?, text_key = ?, record = ? WHERE seq = ?",
-                (self._next_change(), *_columns(stored), seq),
-            )
-            self._database.connection.execute("DELETE FROM vector WHERE seq = ?", (seq,))
-            self._after_write(seq, stored, vectors, model, action, previous=record)
-        return stored
+            return self._replace(stored, incident.revision, vectors, model, action)
 
-    def delete(self, incident_id: str, revision: int) -> Incident:
+    def delete(self, incident_id: str, revision: int, *, shared: bool = True) -> Incident:
         with self.transaction():
-            seq, gone, record = self._as_it_was_read(incident_id, revision)
-            self._database.connection.execute("DELETE FROM incident WHERE seq = ?", (seq,))  # its vectors follow
-            at = self._note(incident_id, revision + 1, "deleted", record)
-            self._database.connection.execute(
-                "INSERT INTO deletion (incident_id, change, at) VALUES (?, ?, ?)",
-                (incident_id, self._next_change(), at),
-            )
-        return gone
+            return self._remove(incident_id, revision, revision + 1, shared=shared)
 
     def put_vectors(self, items: Iterable[tuple[str, int, Vectors]], model: str) -> int:
         stored = 0
@@ -255,7 +232,7 @@ class SqliteStore(PredictionTable):
 
     def counts(self, model: str | None) -> Counts:
         row = self._database.one(
-            "SELECT count(*), count(*) FILTER (WHERE status = 'open'), (SELECT count(*) FROM outbox),"
+            "SELECT count(*), count(*) FILTER (WHERE status = 'open'), (SELECT count(*) FROM outbox WHERE refused IS NULL),"
             " (SELECT count(*) FROM vector WHERE model = ?) FROM incident",
             model,
         )
@@ -266,6 +243,43 @@ class SqliteStore(PredictionTable):
         self._database.close()
 
     # Within
+
+    def _add(self, incident: Incident, vectors: Vectors | None, model: str | None, action: str) -> Incident:
+        incident = self._revived(incident)
+        seq = self._database.connection.execute(
+            "INSERT INTO incident (id, change, revision, status, service, failure_type, created_at, updated_at,"
+            " text_key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (incident.id, self._next_change(), *_columns(incident)),
+        ).lastrowid
+        self._after_write(seq, incident, vectors, model, action, previous=None)
+        return incident
+
+    def _replace(
+        self, stored: Incident, replaces: int, vectors: Vectors | None, model: str | None, action: str
+    ) -> Incident:
+        seq, previous, record = self._as_it_was_read(stored.id, replaces)
+        if previous.status is Status.RESOLVED and stored.status is Status.OPEN:
+            raise InvalidInput(f"Incident {stored.id} is resolved; an open record does not replace it.")
+        self._database.connection.execute(
+            "UPDATE incident SET change = ?, revision = ?, status = ?, service = ?, failure_type = ?,"
+            " created_at = ?, updated_at = ?, text_key = ?, record = ? WHERE seq = ?",
+            (self._next_change(), *_columns(stored), seq),
+        )
+        self._database.connection.execute("DELETE FROM vector WHERE seq = ?", (seq,))
+        self._after_write(seq, stored, vectors, model, action, previous=record)
+        return stored
+
+    def _remove(self, incident_id: str, revision: int, deletion: int, *, shared: bool) -> Incident:
+        seq, gone, record = self._as_it_was_read(incident_id, revision)
+        self._database.connection.execute("DELETE FROM incident WHERE seq = ?", (seq,))  # its vectors follow
+        at = self._note(incident_id, deletion, "deleted", record)
+        self._database.connection.execute(
+            "INSERT INTO deletion (incident_id, change, at, shared, revision, status) VALUES (?, ?, ?, ?, ?, ?)",
+            (incident_id, self._next_change(), at, shared, deletion, gone.status.value),
+        )
+        if not shared:
+            self._database.connection.execute("DELETE FROM outbox WHERE incident_id = ?", (incident_id,))
+        return gone
 
     def _next_change(self) -> int:
         row = self._database.connection.execute(
@@ -316,8 +330,11 @@ class SqliteStore(PredictionTable):
             "INSERT INTO history (incident_id, revision, action, at, previous) VALUES (?, ?, ?, ?, ?)",
             (incident_id, revision, action, now, previous),
         )
+        # The lease stays, if there is one: what is being pushed must arrive before what has just been written.
         self._database.connection.execute(
-            "INSERT OR REPLACE INTO outbox (incident_id, revision, queued_at, deleted) VALUES (?, ?, ?, ?)",
+            "INSERT INTO outbox (incident_id, revision, queued_at, deleted) VALUES (?1, ?2, ?3, ?4)"
+            " ON CONFLICT (incident_id) DO UPDATE SET revision = ?2, queued_at = ?3, deleted = ?4, attempts = 0,"
+            " failed_at = 0, due_at = 0, refused = NULL",
             (incident_id, revision, now, action == "deleted"),
         )
         return now

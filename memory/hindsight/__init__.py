@@ -1,0 +1,1 @@
+"""The adapter of `cloud.CloudMemory` on Hindsight."""

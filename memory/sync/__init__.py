@@ -1,0 +1,1 @@
+"""Keeps this machine's memory and the team's in step."""

@@ -1,0 +1,116 @@
+"""An exchange with the bank: pull, push, or one after the other, and what is noted of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import anyio
+
+from ..cloud import CloudMemory, Copy
+from ..errors import CloudError, StoreError
+from ..incident import utcnow
+from ..ports import IncidentStore
+from ..record import format_time
+from .pull import Pull, Stored
+from .push import Push
+from .report import Direction, Progress, Report, off_loop, quiet
+
+
+class Exchange:
+    """Exchanges with one bank. One exchange at a time; several servers on one file may each run one.
+
+    Args:
+        store: this machine's memory.
+        cloud: the bank.
+        stored: told what came in, as pairs of what was here before (or None) and what is here now.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: IncidentStore,
+        cloud: CloudMemory,
+        stored: Stored = lambda came: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.cloud = cloud
+        self._pull = Pull(store, cloud, stored)
+        self._push = Push(store, cloud, clock)
+        self._clock = clock
+        self._turn = anyio.Lock()
+
+    def now(self) -> float:
+        """Seconds since 1970, by this machine's clock."""
+        return self._clock()
+
+    async def run(
+        self, direction: Direction = "both", *, full: bool = False, dry_run: bool = False, impatient: bool = True,
+        progress: Progress = quiet,
+    ) -> Report:  # fmt: skip
+        """Exchange, and say what was done.
+
+        Args:
+            direction: what to exchange.
+            full: read all of the bank, older facts included, and push again what it lacks; by itself where this machine
+                meets the bank for the first time.
+            dry_run: only say what would be done.
+            impatient: whether entries that pause after a failure are pushed, too.
+            progress: told how far it has come.
+
+        Raises:
+            CloudError: the bank did not do what was asked; what was done until then stays.
+            StoreError: this machine's memory did not.
+        """
+        async with self._turn:
+            report = Report()
+            try:
+                full = await self._meet(dry_run) or full
+                if direction != "push":
+                    await self._pull.pull(report, full, dry_run, progress)
+                if direction != "pull":
+                    if direction == "push":
+                        await self._pull.look(report, full, dry_run, progress)
+                    await self._push.push(report, dry_run, impatient, progress)
+            except CloudError as exc:
+                if not dry_run:
+                    with suppress(StoreError):  # what the bank said is worth more
+                        await self._note(last_error=str(exc), last_error_at=format_time(utcnow()))
+                raise
+            if not dry_run:
+                await self._note(last_error=report.error, last_error_at=report.error and format_time(utcnow()))
+            backlog = await off_loop(self.store.backlog, self._clock())
+            report.pending, report.refused = backlog.pending, backlog.refused
+            return report
+
+    async def _meet(self, dry_run: bool) -> bool:
+        """Whether this machine meets the bank for the first time. What it knew of another bank is then forgotten."""
+        name = f"{self.cloud.url} {self.cloud.bank}"
+        if await off_loop(self.store.state, "bank") == name:
+            return await off_loop(self.store.state, "read_whole") is None
+
+        def begin() -> None:
+            with self.store.transaction():
+                if self.store.state("bank") == name:  # another server was first
+                    return
+                self.store.forget_bank()
+                self.store.queue_all()
+                self.store.note_state("bank", name)
+
+        if not dry_run:
+            await off_loop(begin)
+        return True
+
+    async def take(self, copies: Sequence[Copy]) -> set[str]:
+        """Store what a recall brought to light; the ids of what is here now."""
+        return await self._pull.take(copies)
+
+    async def _note(self, **notes: str | None) -> None:
+        def note() -> None:
+            with self.store.transaction():
+                for name, value in notes.items():
+                    self.store.note_state(name, value)
+
+        await off_loop(note)

@@ -1,0 +1,190 @@
+"""The outbox goes to the bank.
+
+Entries are leased, pushed and dropped batch by batch, so a push may be killed at any point: what had arrived is put there
+once more, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import anyio
+
+from ..cloud import BATCH, CloudMemory, Shared, Tombstone, digest
+from ..errors import (
+    CloudDenied,
+    CloudError,
+    CloudFailed,
+    CloudMissing,
+    CloudRefused,
+    IncidentOSError,
+    InvalidInput,
+    StoreError,
+)
+from ..incident import Incident, utcnow
+from ..outbox import Entry
+from ..ports import IncidentStore
+from ..record import dumps, format_time
+from ..redaction import redact_incident
+from .pause import Pauses
+from .report import Progress, Report, off_loop
+
+LEASE, RENEW = 30.0, 8.0
+"""Seconds: how long others leave leased entries alone, and how often a push that goes on says so. A server that is killed
+holds its entries up for no longer than a lease."""
+
+ROW_PAUSES = Pauses(first=2.0, most=600.0)
+
+_BATCH_BYTES = 2_000_000
+_PATIENCE = LEASE + 10.0
+_GIVE_UP = 3
+"""Failures in a row after which it is the server that fails, not what it is given."""
+
+
+class Push:
+    """Pushes to one bank.
+
+    Args:
+        store: this machine's memory.
+        cloud: the bank.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, store: IncidentStore, cloud: CloudMemory, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._cloud = cloud
+        self._clock = clock
+
+    async def push(self, report: Report, dry_run: bool, impatient: bool, progress: Progress) -> None:
+        """Push what is due; the impatient do not wait for what pauses after a failure."""
+        backlog = await off_loop(self._store.backlog, self._clock())
+        if dry_run:
+            report.pushed = backlog.pending
+            return
+        began = self._clock()
+        failed: CloudFailed | None = None
+        failures = 0
+        while True:
+            owner = secrets.token_hex(8)
+            lease = partial(self._store.lease, failed_before=began if impatient else 0)
+            entries: list[Entry] = []
+            try:
+                entries = await off_loop(lease, owner, BATCH, self._clock(), LEASE)
+                if not entries:
+                    if impatient and await self._others_hold(began, progress):
+                        continue
+                    break
+                async with self._renewing(owner):
+                    for batch in await off_loop(self._batches, entries):
+                        await self._push_batch(batch, report)
+                        failures = 0
+                        await progress(
+                            report.pushed, max(backlog.pending, report.pushed), f"pushed {report.pushed} incidents"
+                        )
+            except CloudFailed as exc:
+                failed, failures = exc, failures + 1
+                pause = max(ROW_PAUSES.after(entries[0].attempts), exc.retry_after)
+                await off_loop(self._store.postpone, owner, self._clock(), pause)
+                if len(entries) > 1 or failures >= _GIVE_UP:
+                    raise
+            except (CloudDenied, CloudMissing):  # not the entries' fault
+                raise
+            except (CloudError, InvalidInput):
+                await off_loop(self._store.postpone, owner, self._clock(), ROW_PAUSES.after(entries[0].attempts))
+                raise
+            finally:
+                await self._release(owner)
+        if failed is not None:
+            if not report.pushed:
+                raise failed
+            report.error = str(failed)
+
+    async def _others_hold(self, began: float, progress: Progress) -> bool:
+        """Whether it was worth a moment's wait, since another server pushes, or was killed while it did."""
+        backlog = await off_loop(self._store.backlog, self._clock())
+        if not backlog.leased or not 0 <= self._clock() - began < _PATIENCE:
+            return False
+        await progress(0, 0, f"another server is pushing {backlog.leased} incidents; waiting for it")
+        await anyio.sleep(0.5)
+        return True
+
+    async def _release(self, owner: str) -> None:
+        with anyio.CancelScope(shield=True):
+            with suppress(StoreError):  # the leases run out by themselves
+                await off_loop(self._store.release, owner)
+
+    def _batches(self, entries: Sequence[Entry]) -> list[list[Shared]]:
+        """What is to be pushed for the entries, in batches that a server takes at once."""
+        here = self._store.here([entry.incident_id for entry in entries])
+        batches: list[list[Shared]] = [[]]
+        size = 0
+        for entry in entries:
+            shared = here.get(entry.incident_id)
+            if shared is None or (isinstance(shared, Tombstone) and shared.local):
+                self._store.pushed([(entry.incident_id, entry.revision, "")])
+                continue
+            if isinstance(shared, Incident):
+                shared = redact_incident(shared)  # patterns may have been added since it was stored
+            its_size = 0 if isinstance(shared, Tombstone) else 2 * len(dumps(shared))
+            if batches[-1] and size + its_size > _BATCH_BYTES:
+                batches.append([])
+                size = 0
+            batches[-1].append(shared)
+            size += its_size
+        return [batch for batch in batches if batch]
+
+    async def _push_batch(self, batch: Sequence[Shared], report: Report) -> None:
+        try:
+            await self._cloud.push(batch)
+        except (CloudRefused, InvalidInput) as exc:
+            await self._push_singly(batch, exc, report)
+            return
+        await off_loop(self._note_pushed, batch)
+        report.pushed += len(batch)
+
+    async def _push_singly(self, batch: Sequence[Shared], reason: Exception, report: Report) -> None:
+        """Find out which of the batch is refused; the others go. Where the first few all are and there are more, it is
+        not what they say that is refused: a proxy may answer so, and nothing is set aside for that."""
+        refused: list[tuple[Shared, str]] = [(batch[0], str(reason))] if len(batch) == 1 else []
+        before = report.pushed
+        for one in batch if len(batch) > 1 else ():
+            try:
+                await self._cloud.push([one])
+            except (CloudRefused, InvalidInput) as exc:
+                refused.append((one, str(exc)))
+                if len(refused) == _GIVE_UP < len(batch) and report.pushed == before:
+                    raise
+            else:
+                await off_loop(self._note_pushed, [one])
+                report.pushed += 1
+        for one, why in refused:
+            await off_loop(self._store.refuse, one.id, one.revision, why)
+
+    def _note_pushed(self, batch: Sequence[Shared]) -> None:
+        with self._store.transaction():
+            self._store.pushed([(one.id, one.revision, digest(one)) for one in batch])
+            self._store.note_state("last_push_at", format_time(utcnow()))
+
+    @asynccontextmanager
+    async def _renewing(self, owner: str) -> AsyncIterator[None]:
+        """Keep the owner's leases while a push goes on."""
+
+        async def renew() -> None:
+            while True:
+                await anyio.sleep(RENEW)
+                with suppress(StoreError):  # a busy file: the next time will do
+                    await off_loop(self._store.renew, owner, self._clock(), LEASE)
+
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(renew)
+            try:
+                yield
+            except IncidentOSError as exc:  # out of the group, which would wrap it
+                failure = exc
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
