@@ -228,9 +228,7 @@ class Groq:
     async def _asked(self, client: AsyncGroq, request: dict[str, Any]) -> str:
         options: dict[str, Any] = {"temperature": 0, "max_completion_tokens": _REPLY_TOKENS, **request}
         if self.access.model.startswith("openai/gpt-oss"):
-            options["reasoning_effort"] = (
-                "low"  # the answer is due in seconds, and the text is short
-            )
+            options["reasoning_effort"] = "low"  # the answer is due in seconds, and the text is short
         raw = await self._called(
             client.chat.completions.with_raw_response.create(model=self.access.model, **options),
             constrained=request["response_format"]["type"] == "json_schema",
