@@ -8,14 +8,13 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import hindsight_client
 import pytest
 from bed.machines import Machine
 from bed.proxy import FAULTS, VENDOR_BODY, Proxy
 from bed.server import KEY, HindsightServer
 
 pytestmark = pytest.mark.slow
-
-hindsight_client = pytest.importorskip("hindsight_client")
 
 
 def with_client(url: str, work: Callable[[Any], Awaitable[Any]], *, key: str = KEY) -> Any:
