@@ -271,8 +271,8 @@ class Processes:
 
     cwd: Path
     settings: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def environment(self, home: Path | None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("INCIDENTOS_", "GROQ_", "HINDSIGHT_"))}

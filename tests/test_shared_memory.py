@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from incidentos.memory.cloud import BankState, CloudHit, Copy, Fact, Listing, Shared
@@ -141,6 +143,30 @@ async def test_an_incident_that_only_the_team_knows_is_found_and_stored_whole(
     assert (recalled.degraded, memory.store.get("theirs"), memory.counts().pending_sync) == ((), theirs, 0)
     assert team.status()["recall"] == {"asked": 1, "facts": 1, "dropped": 0, "fetched": 1}
     assert cloud.closed
+
+
+async def test_what_a_pull_brings_in_while_it_is_searched_is_found(
+    shared: Any, memory: IncidentMemory, cloud: Cloud, incident: Make
+) -> None:
+    theirs = resolved(incident, "theirs")
+    cloud.held["theirs"], cloud.hits = theirs, [ours("theirs")]
+    searched = anyio.Event()
+
+    async def pull(call: str) -> None:
+        if call == "recall":
+            await searched.wait()
+            memory.store.adopt(theirs, None, action="pulled", queue=False)
+
+    def find_slowly(*, also: frozenset[str] = frozenset()) -> Any:
+        found = memory.find(QUERY, 5, also=also)
+        anyio.from_thread.run_sync(searched.set)
+        return found
+
+    async with Running(shared()) as team:
+        cloud.trouble = pull
+        desk = Desk(memory, Path("memory.db"), "0", shared=team)
+        recalled = await recall_beside(desk, QUERY, find_slowly, widen=False)
+    assert [match.incident.id for match in recalled.matches] == ["theirs"]
 
 
 async def test_a_fact_that_names_no_incident_is_dropped_and_counted(

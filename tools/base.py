@@ -66,6 +66,13 @@ async def recall_beside(desk: Desk, text: str, find: Find, *, widen: bool) -> Re
     if shared is None:
         return await anyio.to_thread.run_sync(find)
     candidates = local = failure = None
+    store = desk.memory.store
+    before = 0
+
+    def find_here() -> Recalled:
+        nonlocal before
+        before = store.last_change()
+        return find()
 
     async def ask() -> None:
         nonlocal candidates
@@ -74,14 +81,15 @@ async def recall_beside(desk: Desk, text: str, find: Find, *, widen: bool) -> Re
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         try:
-            local = await anyio.to_thread.run_sync(find)
+            local = await anyio.to_thread.run_sync(find_here)
         except IncidentOSError as exc:  # out of the group, which would wrap it
             failure = exc
             tasks.cancel_scope.cancel()
     if local is None or candidates is None:
         raise failure or RuntimeError("a recall ended without an answer")
     also = candidates.ids - {match.incident.id for match in local.matches}
-    if candidates.new or (widen and also):
+    # What a pull brought in meanwhile is known by now, and yet was not to be found a moment ago.
+    if candidates.new or (also and (widen or await anyio.to_thread.run_sync(store.last_change) != before)):
         local = await anyio.to_thread.run_sync(partial(find, also=also))
     return replace(local, degraded=(*local.degraded, *candidates.degraded))
 

@@ -228,6 +228,7 @@ class HindsightMemory:
     async def _call(self, seconds: float, request: Callable[[Hindsight], Any], read: Callable[[Any], T]) -> T:
         if self._client is None:
             await self.load()
+        if self._client is None:  # a call that came at the same time may have connected meanwhile
             self._client = self._connect()
         client = self._client
 

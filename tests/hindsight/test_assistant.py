@@ -21,6 +21,7 @@ DEADLINE = 60
 def end(wire: Any) -> None:
     wire.process.stdin.close()
     assert wire.process.wait(DEADLINE) == 0
+    assert wire.process.stderr.read() == b""
 
 
 def test_what_one_assistant_resolves_the_other_recalls_without_a_sync(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import hindsight_client
 import pytest
 from bed.machines import Machine
 from bed.proxy import FAULTS, VENDOR_BODY, Proxy
 from bed.server import KEY, HindsightServer
 
-pytestmark = pytest.mark.slow
+from incidentos.memory.hindsight.client import HindsightMemory
 
-hindsight_client = pytest.importorskip("hindsight_client")
+pytestmark = pytest.mark.slow
 
 
 def with_client(url: str, work: Callable[[Any], Awaitable[Any]], *, key: str = KEY) -> Any:
@@ -63,6 +65,21 @@ def test_eight_writers_of_one_document_leave_one_version(hindsight: HindsightSer
         assert kept.original_text in texts
 
     with_client(hindsight.url, work)
+
+
+def test_calls_that_come_together_share_one_connection_that_is_closed(none_server: HindsightServer, bank: str) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(str(context["message"])))
+        memory = HindsightMemory(none_server.url, bank, KEY)
+        assert {(await one).exists for one in [asyncio.ensure_future(memory.check()) for _ in range(4)]} == {False}
+        await memory.aclose()
+        del memory
+        gc.collect()
+
+    asyncio.run(run())
+    assert told == []
 
 
 def test_health_needs_no_key_and_proves_none(none_server: HindsightServer) -> None:
