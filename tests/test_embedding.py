@@ -40,7 +40,8 @@ def test_the_fast_model_computes_what_the_reference_computes(tmp_path: Path, rea
     """In float32 to three digits and more, in int8 to two, on texts that set no range."""
     reference = SentenceTransformerEmbedder(BUNDLED_MODEL)
     expected = reference.embed([*PROBES, *OTHERS])
-    onnx._write(reference, tmp_path / "fp32.onnx", None)
+    onnx._export(reference, tmp_path / "fp32.onnx")
+    onnx._fuse(tmp_path / "fp32.onnx")
     plain = OnnxEmbedder(tmp_path / "fp32.onnx").embed([*PROBES, *OTHERS])
     assert ((plain * expected).sum(axis=1)).min() >= PARITY
     assert ((real_embedder.embed([*PROBES, *OTHERS]) * expected).sum(axis=1)).min() >= 0.98
@@ -77,7 +78,7 @@ def test_without_room_for_the_fast_model_the_reference_serves(tmp_path: Path, mo
     def full(*arguments: Any, **more: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(onnx, "write", full)
+    monkeypatch.setattr(onnx, "_export", full)
     assert isinstance(load_or_make(tmp_path), SentenceTransformerEmbedder)
     assert list(tmp_path.iterdir()) == []
 

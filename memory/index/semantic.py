@@ -22,7 +22,7 @@ PROJECTED_FROM = 15_000
 """Vectors from which on a product with all of them takes longer than a millisecond or two."""
 
 PROJECTED = 96
-"""Directions that are kept of the model's 384; 64 lose one first hit in a thousand, 128 take a third longer."""
+"""Directions that are kept of the model's 384."""
 
 _SAMPLE = 20_000
 """Vectors that tell the directions."""
