@@ -363,11 +363,14 @@ class Recall:
         """The words that a query (its `surface_forms`) and an incident have in common, the most telling first."""
         with self.lock:
             slot = self._slot_of.get(incident_id)
-            if slot is None:
-                return []
-            common = [t for t in words if not t.isdigit() and self._lexical.holds(slot, t)]  # a bare number says little
-            telling = sorted(common, key=lambda term: (-self._lexical.idf(term), term))
-        return [words[term] for term in telling[:limit]]
+            common = {} if slot is None else {t: word for t, word in words.items() if self._lexical.holds(slot, t)}
+            return self.telling(common, limit)
+
+    def telling(self, words: Mapping[str, str], limit: int = 6) -> list[str]:
+        """The most telling of a query's words (its `surface_forms`); a bare number says little and is none of them."""
+        with self.lock:
+            found = sorted(words, key=lambda term: (-self._lexical.idf(term), term))
+            return [words[term] for term in found if not term.isdigit()][:limit]
 
     def _query_terms(self, text: str) -> Mapping[str, float]:
         found = Counter(terms(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +12,13 @@ import pytest
 from incidentos.memory.confidence import weigh
 from incidentos.memory.failure_types import classify
 from incidentos.memory.incident import FailureType, Incident, Outcome, Resolution, Status, Step
-from incidentos.memory.memory import Recalled
+from incidentos.memory.memory import IncidentMemory, Recalled
 from incidentos.memory.probability import Evidence, Match
 from incidentos.memory.recall import Hit
 from incidentos.memory.risk import Risk
 from incidentos.memory.runbook import MAX_COMMAND
 from incidentos.prompts.playbooks import playbook
-from incidentos.tools.analyze import Analysis, Past, compose, draft_of
+from incidentos.tools.analyze import Analysis, Past, compose, draft_of, look_back
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 LOOK = Step("Read the counters of redis-1", "redis-cli -h redis-1 INFO stats", Outcome.WORKED)
@@ -142,3 +143,20 @@ def test_a_playbook_names_the_service_where_that_is_safe() -> None:
 )
 def test_words_of_alerts_and_postmortems_name_their_type(text: str, kind: FailureType) -> None:
     assert classify(None, text) is kind
+
+
+def test_where_nothing_is_alike_it_says_what_was_looked_for(
+    open_memory: Callable[..., IncidentMemory], incident: Callable[..., Incident]
+) -> None:
+    memory = open_memory()
+    memory.import_batch([incident("a1", description="HikariPool-1 is empty"), incident("a2", "disk full")], embed=False)
+    opened, _ = memory.open_incident("Gift cards print upside down", "500 customers in Brazil")
+    recalled = memory.find(opened.text, 12, about=opened)
+    verdict = weigh(recalled.matches, NOW)
+    past = look_back(memory, opened, recalled, verdict, NOW)
+    answer = compose(draft_of(opened, recalled, verdict, past), False, recalled, verdict, past)
+    assert answer.confidence == 0.2
+    looked_for = answer.confidence_basis.partition("Looked for ")[2]
+    assert "Brazil" in looked_for
+    assert "500" not in looked_for
+    assert looked_for.endswith("among 2 other incidents.")

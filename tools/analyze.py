@@ -15,6 +15,7 @@ from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
 from ..memory.errors import LanguageModelError
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
+from ..memory.index.tokens import surface_forms
 from ..memory.memory import IncidentMemory, Recalled
 from ..memory.ports import Prediction
 from ..memory.probability import COUNTS_FROM, Match
@@ -38,6 +39,9 @@ SHOWN = 5
 
 SHOWN_UNALIKE = 3
 """Matches that are shown where none of them counts."""
+
+MAX_LOOKED = 20_000
+"""Characters of an alert whose words are named where nothing is alike."""
 
 FEW = 3
 """A runbook with fewer useful actions than this is topped up from the playbook."""
@@ -119,11 +123,13 @@ async def run(desk: Desk, arguments: AnalyzeIncident, progress: Progress) -> Ana
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the memory says beyond the matches: when this happened before, which fixes held, and the time of asking."""
+    """What the memory says beyond the matches: when this happened before, which fixes held, the time of asking, and, where
+    nothing is alike, what was looked for."""
 
     recurrence: Recurrence | None
     held: Mapping[str, bool]
     now: datetime
+    looked_for: str = ""
 
 
 def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, verdict: Verdict, now: datetime) -> Past:
@@ -141,7 +147,16 @@ def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, ve
     kind = leading.failure_type if leading else likely_failure_type(incident.failure_type, recalled.matches)
     again = recurrence_of(incident, agreeing, kind, occurrences, now)
     shown = agreeing or [match.incident for match in recalled.matches if match.counts]
-    return Past(again, held(shown, occurrences, now), now)
+    return Past(again, held(shown, occurrences, now), now, "" if leading else _looked_for(memory, incident))
+
+
+def _looked_for(memory: IncidentMemory, incident: Incident) -> str:
+    words = memory.recall.telling(surface_forms(incident.text[:MAX_LOOKED]))
+    what = f"{', '.join(words)} and for the meaning of the whole" if words else "the meaning of the whole"
+    if memory.recall.model is None:
+        what = ", ".join(words) or "its letters"
+    count = len(memory.recall) - 1
+    return f" Looked for {what} among {count:,} other incident{'' if count == 1 else 's'}."
 
 
 def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Past) -> Draft:
@@ -187,7 +202,7 @@ def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, 
         ai_analysis=_headline(verdict) if leading else f"{draft.opening} {_by_its_type(incident, draft.book)}",
         root_cause=None if leading is None else one_line(leading.summary, 1000),
         confidence=verdict.confidence,
-        confidence_basis=verdict.basis,
+        confidence_basis=verdict.basis + past.looked_for,
         recurrence=past.recurrence.sentence if past.recurrence else None,
         suggested_actions=[SuggestedAction.of(action, past.now, incident.service) for action in draft.actions],
         prevention=draft.prevention,
