@@ -105,7 +105,7 @@ def latency(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         ends = [("analyze_incident", analyze[-1], ORANGE), ("find_similar, p99", p99[-1], BLUE)]
         ends += [("find_similar", median[-1], BLUE)]
         ends += [(f"budget {limit} ms", limit, INK) for size, limit in budgets.items() if size == sizes[-1]]
-        bottom, top = 0.7 * min(median), 1.3 * max(*analyze, *p99, *budgets.values(), 1)
+        bottom, top = 0.7 * min(*median, *budgets.values()), 1.3 * max(*analyze, *p99, *budgets.values(), 1)
         places = _apart([math.log(value) for _, value, _ in ends], 0.055 * math.log(top / bottom))
         for (name, _, colour), at in zip(ends, places, strict=True):
             _beside(left, name, (sizes[-1], math.exp(at)), colour, 14)
