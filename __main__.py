@@ -90,7 +90,8 @@ def _with_memory(command: str, arguments: argparse.Namespace, settings: Settings
         if command == "delete":
             from .commands.delete import delete
 
-            bank = settings.hindsight_bank if settings.hindsight_url else None
+            # A terminal often lacks the settings that the assistant's configuration has: the file knows its bank, too.
+            bank = settings.hindsight_bank if settings.hindsight_url else memory.store.state("bank")
             return delete(
                 memory,
                 arguments.id,

@@ -47,6 +47,10 @@ TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
 """Inverse of the penalty on the weights, per standard deviation of a feature (scikit-learn's default)."""
 
+MOST_NEARNESS = 2.5
+"""Log-odds that the same hour adds at most. The only set that states times, of one operator's status reports, would give it
+twice that; an alert that is alike by chance, minutes after another, must not be made certain by it."""
+
 FOLDS = 10
 
 SURE = 0.85
@@ -109,7 +113,7 @@ def table(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float
 
 def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, npt.NDArray[np.float64]]:
     """Intercept and weights, none of them negative: what speaks for a match in words never speaks against it in the
-    figure, so a feature that would is left out."""
+    figure, so a feature that would is left out. The last feature is nearness in time, and bounded."""
     kept = np.ones(features.shape[1], dtype=bool)
     while True:
         spread = features.std(axis=0)
@@ -118,6 +122,7 @@ def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tupl
         weights = np.zeros(features.shape[1])
         weights[kept] = model.coef_[0] / spread[kept]
         if (weights >= 0).all():
+            weights[-1] = min(weights[-1], MOST_NEARNESS)
             return float(model.intercept_[0]), weights
         kept &= weights >= 0
 

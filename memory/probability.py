@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from .causes import same_cause
+from .causes import same_cause, type_of_cause
 from .incident import FailureType, Incident, Status, normalise
 from .recall import Hit
 
@@ -73,8 +73,8 @@ class Evidence:
     `letters` is the share of the query's letters that the incident holds (0 to 1). `agreement` is the mean, over the
     arms, of tanh(lead / spread), where the lead is what the hit has over the best rival (−1 to 1). `lead_opening` and
     `lead_title` are the leads in the query's first sentence and in the cosine of the heading (None without vectors).
-    `nearness` in time is 1 for an incident of the same hour that is alike and 0 from a week on, or where it is not
-    alike. Then what the records say.
+    `nearness` in time is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike, or
+    where service or failure type tell the two apart. Then what the records say.
     """
 
     letters: float = 0.0
@@ -175,7 +175,7 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
             agreement=_agreement(hit, rivals),
             lead_opening=_lead(lambda its: its.closeness.opening, _OPENING_NOISE, hit, rivals) or 0.0,
             lead_title=_lead(ARMS["title"].figure, ARMS["title"].noise, hit, rivals),
-            nearness=hit.nearness * _alike(hit),
+            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
         )
@@ -190,6 +190,14 @@ def _agreement(hit: Hit, rivals: Sequence[Hit]) -> float:
         if (lead := _lead(arm.figure, arm.noise, hit, rivals)) is not None
     ]
     return sum(leads) / len(leads)
+
+
+def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> bool:
+    """Whether another service, or another type of failure in its cause, speaks against an echo of the same trouble."""
+    if service and incident.service and not _same_service(service, incident.service):
+        return True
+    its_kind = type_of_cause(incident)
+    return FailureType.OTHER not in (kind, its_kind) and kind is not its_kind
 
 
 def _alike(hit: Hit) -> float:

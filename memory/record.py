@@ -13,6 +13,9 @@ from .incident import FailureType, Incident, Outcome, Provenance, Resolution, St
 if TYPE_CHECKING:
     from .ports import HistoryEntry
 
+MAX_REVISION = (1 << 53) - 1
+"""The highest revision of a record: the last whole number that every reader of JSON takes for itself."""
+
 
 def format_time(at: datetime | None) -> str | None:
     """ISO 8601 in UTC; a fixed width, so that the texts sort as the times do."""
@@ -147,8 +150,8 @@ def _flag(record: Mapping[str, Any], name: str, default: bool) -> bool:
 
 def _revision(record: Mapping[str, Any]) -> int:
     value = record.get("revision", 1)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 53:
-        raise InvalidInput(f"revision must be a whole number from 1, not {value!r:.40}.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_REVISION:
+        raise InvalidInput(f"revision must be a whole number from 1 to {MAX_REVISION}, not {value!r:.40}.")
     return value
 
 

@@ -57,10 +57,14 @@ class Recurrence:
     @property
     def sentence(self) -> str:
         """It in a sentence: "Fourth time in 30 days on checkout; the last fix held 9 days." """
-        where = f" on {self.service}" if self.service else ""
+        where = f" on {_name(self.service)}" if self.service else ""
         if not self.earlier:
             told = f"First time{where}, as far as this memory goes"
-            return f"{told}; seen on {_listed(self.elsewhere)} before." if self.elsewhere else f"{told}."
+            return (
+                f"{told}; seen on {_listed([_name(one) for one in self.elsewhere])} before."
+                if self.elsewhere
+                else f"{told}."
+            )
         recent, every = len(self.recent) + 1, len(self.earlier) + 1
         many = "at least the " if len(self.earlier) >= MOST_OCCURRENCES else ""
         # Where only the type is the same, it is a type that comes again, not this incident.
@@ -184,6 +188,11 @@ def days_ago(days: int) -> str:
     if days <= 0:
         return "today"
     return "yesterday" if days == 1 else f"{days} days ago"
+
+
+def _name(service: str) -> str:
+    """A service's name within a sentence: a line of its own would look like ours."""
+    return " ".join(service.split())[:120]
 
 
 def times(count: int) -> str:

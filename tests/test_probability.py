@@ -89,6 +89,16 @@ def test_what_happens_in_the_same_hour_and_is_not_alike_gains_nothing(make: Make
     assert echo > past
 
 
+@pytest.mark.parametrize(("kind", "service"), [(FailureType.CONNECTION_POOL, None), (FailureType.OTHER, "cart")])
+def test_another_failure_or_another_service_in_the_same_hour_is_no_echo(
+    make: Make, kind: FailureType, service: str | None
+) -> None:
+    """However alike the words: the pool runs dry minutes after a certificate has expired, or on another service."""
+    past = make("one", "expired TLS certificate", service="checkout")
+    near, far = (matches_of([hit(past, nearness=near)], kind, service)[0].probability for near in (1.0, 0.0))
+    assert near == far
+
+
 def test_a_failure_type_counts_where_it_is_stated_and_a_service_where_both_name_it(make: Make) -> None:
     half = Closeness(0.5, 0.5, 0.5, 0.5, 0.5)
     guessed = make("one", failure_type=FailureType.DNS, service="Checkout")

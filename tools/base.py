@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..memory.errors import IncidentOSError, InvalidInput
 from ..memory.memory import IncidentMemory, Recalled
@@ -216,5 +216,7 @@ def _clean_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_clean_text)]
 """Text from outside, made storable before its length is checked."""
 
-ShortText = Annotated[Text, Field(min_length=1, max_length=200)]
+ShortText = Annotated[Text, AfterValidator(lambda text: " ".join(text.split())), Field(min_length=1, max_length=200)]
+"""A name: one line, whatever white space it came with."""
+
 IncidentId = Annotated[Text, Field(min_length=1, max_length=128, description="The incident's id, e.g. 'd56b2cad'.")]

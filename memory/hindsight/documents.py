@@ -124,7 +124,13 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
     try:
         content = _content(json.loads(record), deleted=DELETED in tags)
     except (InvalidInput, ValueError, RecursionError) as exc:
-        return Copy(document_id, None, clean(f"its record cannot be read: {exc}")[:300])
+        # What is wrong is told without the value: it is a stranger's text, and it has not been redacted.
+        told = (
+            clean(str(exc)).partition(", not ")[0].partition(": ")[0]
+            if isinstance(exc, InvalidInput)
+            else "it is not JSON"
+        )
+        return Copy(document_id, None, f"its record cannot be read ({told[:80].rstrip('. ')})")
     if content.id != document_id:
         return Copy(document_id, None, "its record is that of another incident")
     return Copy(document_id, content)
@@ -150,9 +156,15 @@ def _unpacked(packed: object) -> str | None:
         return None
 
 
+_MAX_REVISION = 1 << 40
+"""Below what a record may have (`record.MAX_REVISION`), so that what comes from a bank can still be changed here."""
+
+
 def _content(record: Any, *, deleted: bool) -> Shared:
     if not isinstance(record, dict):
         raise InvalidInput("a record must be an object.")
+    if isinstance(known := record.get("revision"), int) and known > _MAX_REVISION:
+        raise InvalidInput("its revision is higher than any that changes lead to.")
     if not deleted:
         return from_record(record)
     at = parse_time(record.get("deleted_at"), "deleted_at")

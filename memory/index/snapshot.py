@@ -132,7 +132,7 @@ def remove_stale(folder: Path, pattern: str) -> None:
 def load(folder: Path, model: str) -> Snapshot | None:
     """The snapshot of that model, or None where there is none that can be used."""
     for candidate in folder.glob("snapshot-*"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
             manifest = json.loads((candidate / _MANIFEST).read_text(encoding="utf-8"))
             if manifest["format"] == FORMAT and manifest["model"] == model:
                 return _read(candidate, manifest)

