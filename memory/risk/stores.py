@@ -117,6 +117,27 @@ def _mongo(call: Call, judge: Judge) -> Risk:
     return worst(*risks)
 
 
+_MYSQLADMIN = Verbs(
+    read="status extended-status processlist variables ping version",
+    reversible="flush-* start-slave stop-slave reload refresh password start-replica stop-replica create",
+    destructive="kill shutdown drop",
+)
+_MYSQLADMIN_VALUES = (
+    "-h -P -u -S -i -c --host --port --user --socket --sleep --count --defaults-file --connect-timeout --protocol"
+)
+
+
+def _mysqladmin(call: Call, judge: Judge) -> Risk:
+    """It runs every command of its line, one after the other, each perhaps shortened: `status shut`."""
+    words = operands(call.args, _MYSQLADMIN_VALUES)
+    risks = [READ if words or call.args in (("--version",), ("-V",)) else CHANGE]
+    for word in words:
+        found = _MYSQLADMIN.lookup([word])
+        meant = [found[1]] if found else [r for verb, r in _MYSQLADMIN.table.items() if verb.startswith(word)]
+        risks += meant or [by_words([word])]
+    return worst(*risks)
+
+
 PROGRAMS: dict[str, Rule] = {
     "psql": _PSQL,
     "gitlab-psql": _PSQL,
@@ -133,12 +154,8 @@ PROGRAMS: dict[str, Rule] = {
     "cqlsh": _sql_client("postgres", "-e", "--execute", values="-u -p -k"),
     "snowsql": _sql_client("snowflake", "-q", "--query", values="-a -u -d -s -w"),
     "trino": _sql_client("trino", "--execute", values="--server --catalog --schema"),
-    "mysqladmin": Verbs(
-        read="status extended-status processlist variables ping version",
-        reversible="flush-* start-slave stop-slave reload refresh password start-replica stop-replica create",
-        destructive="kill shutdown drop",
-        values="-h -P -u -S --host --port --user -i",
-    ),
+    "mysqladmin": _mysqladmin,
+    "mariadb-admin": _mysqladmin,
     "mysqlbinlog": always(READ),
     "pt-kill": Flags(DESTROY, {}),
     "pt-online-schema-change": Flags(CHANGE, {"--execute": DESTROY}, clusters=False),

@@ -18,6 +18,7 @@ from .rules import (
     option_values,
     target_risk,
 )
+from .sed import sed
 
 _ALWAYS_READ = """
 : [ [[ true false test echo printf cd pwd pushd popd dirs export local declare readonly typeset unset set
@@ -135,17 +136,6 @@ def _copy(call: Call, judge: Judge) -> Risk:
     return DESTROY if words and target_risk(words[-1]) is DESTROY and words[-1].startswith("/dev/") else CHANGE
 
 
-def _sed(call: Call, judge: Judge) -> Risk:
-    if (
-        any(a.startswith(("--in-place", "-i")) for a in call.args)
-        or has_flag(call.args, "-i")
-        or has_flag(call.args, "-f")
-    ):
-        return worst(CHANGE, *(target_risk(p) for p in operands(call.args)[1:] if p.startswith("/dev/")))
-    writes = re.compile(r"(?:^|[;{}\n])\s*[\d$,/]*\s*[weW](?:\s|$)|[/|,#!@][gpimIM0-9]*[ew](?:\s|;|$)")
-    return worst(CHANGE, by_words(call.args)) if any(writes.search(a) for a in call.args) else READ
-
-
 def _awk(call: Call, judge: Judge) -> Risk:
     code = " ".join(call.args)
     if re.search(r"\bsystem\s*\(|\|\s*getline|\|\s*\"|\|&", code):
@@ -205,8 +195,8 @@ PROGRAMS: dict[str, Rule] = {
     "fd": _find,
     "tee": _tee,
     "dd": _dd,
-    "sed": _sed,
-    "gsed": _sed,
+    "sed": sed,
+    "gsed": sed,
     **dict.fromkeys(["awk", "gawk", "mawk", "nawk"], _awk),
     **dict.fromkeys(["cp", "mv", "rsync", "install", "scp"], _copy),
     "sort": _outputs("-o", "--output"),
