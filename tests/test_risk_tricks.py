@@ -25,12 +25,43 @@ bq query 'DROP TABLE x'
 bq query --use_legacy_sql=false 'update t set a = 1 where true'
 aws rds-data execute-statement --sql 'drop table x'
 aws dynamodb execute-statement --statement "DELETE FROM t"
+iptables --list INPUT --zero
+ip6tables -L --zero
+iptables -L --zer
+rsync -n -e "sh -c 'rm -rf /data'" a h:/b
+rsync -an --rsync-path='rm -rf /data; rsync' a h:/b
+tar --rsh-command='rm -rf /' -tf h:x
+tar --rsh='rm -rf /' -tf h:x
+sort --compress-program=rm x
+sort --comp=rm x
+psql <<< 'select 1 \g |rm -rf /data'
+echo 'select 1 \g |rm -rf /data' | psql
+psql -c '\echo `rm -rf /data`'
+mysql --init-command='drop table x' -e 'select 1'
+mysql --init-command 'drop table x' -e 'select 1'
+mysql --pager='rm -rf /' -e 'select 1'
+mysql -e 'select 1' --exec='drop table x'
+psql -c 'select 1' --comm='drop table x'
 sed 's:a:rm -rf x:e' x
 sed '/x/I e rm -rf /' f
 """
 
 NOT_READ_ONLY = r"""
 gcloud scheduler jobs run list
+rsync -n --log-file=/etc/x a h:/b
+tar -tf x --info-script=./y
+tar tFf ./script x
+tar zxf a.tgz
+sort --outp=x y
+psql -c 'select 1 \g out'
+psql -c 'select 1' --log-file=out
+mysql --tee=out -e 'select 1'
+helm template --post-renderer x
+history -w
+nmap -oN FILE h
+date 010100002020
+lastlog -C
+faillog -r
 gcloud pubsub subscriptions seek list --time=2020
 gcloud spanner databases execute-sql list --sql='select 1'
 az acr run list
@@ -48,6 +79,23 @@ sed '$!{s/a/b/;w x
 """
 
 READ_ONLY = r"""
+iptables -L INPUT -n -v --line-numbers
+iptables -t nat --list
+rsync -n -e "ssh -p 22" a h:/b
+rsync -anv --rsync-path='sudo rsync' a h:/b
+tar -tf x.tar.gz
+tar -I zstd -tf x
+sort -t: -k2 x
+sort --compress-program=zstd x
+psql -c 'select 1 \gx'
+psql -c '\dt+ public.*'
+history 20
+nmap -sT -p 443 h
+date -d '1 day ago' +%F
+date +%Y%m%d
+date -u
+lastlog -u bob
+faillog -a
 mysqladmin -uroot -psecret status
 mysqladmin -h db1 -i 5 -c 3 processlist extended-status
 mysqladmin proc stat
