@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
-from .rules import Call, Judge, Rule, Runs, Verbs
+from .rules import DYNAMIC, Call, Judge, Rule, Runs, Verbs, operands, option_values
+from .sql import risk_of_sql
 
 _AWS_READ = """
 */describe-* */list-* */get-* */head-* */lookup-* */search-* */scan */query */batch-get-* */filter-*
@@ -67,12 +70,33 @@ drain detach-* detach revoke revoke-* simulate-maintenance-event deallocate rede
 drop power-off
 truncate wipe abandon recreate stop-* release release-* replace replace-* regenerate-key
 """
+# A plural is a noun; `run` is one only in front (`gcloud run services list`), else it starts something.
+_NOUNS = (
+    r"(?:(?:alpha|beta|preview)/)?(?:run/)?(?:(?:[a-z0-9]+[a-rt-z]s|[a-z-]+-(?:rules|pools|services|groups|accounts|proxies"
+    r"|checks|templates|certificates|policies|zones|sets|addresses|interfaces|endpoints|versions|runs|types|disks|maps"
+    r"|gateways|networks|peerings|buckets|roles|images|configs|keys|schedules|slots|settings|tunnels|attachments|ranges)"
+    r"|(?:compute|sql|container|spanner|pubsub|storage|logging|monitoring|dns|iam|kms|auth|config|redis|memcache|bigtable"
+    r"|dataproc|dataflow|app|scheduler|firestore|datastore|composer|filestore|artifact|network|service-directory|asset"
+    r"|identity|billing|source|endpoints|workflows|domains|ml|ai|policy|org-policies|scc|org"
+    r"|vm|vmss|aks|acr|webapp|functionapp|group|resource|account|ad|sp|user|role|assignment|definition|nsg|rule|vnet|subnet"
+    r"|nic|lb|public-ip|application-gateway|front-door|cdn|profile|endpoint|private-endpoint|route-table|route|peering|firewall"
+    r"|keyvault|secret|key|certificate|cosmosdb|postgres|mysql|mariadb|server|flexible-server|db|database|replica|backup"
+    r"|vault|item|job|container|blob|file|share|queue|table|entity|disk|snapshot|image|sig|nodepool|addon|repository"
+    r"|manifest|monitor|metrics|alert|log|logs|activity-log|log-analytics|workspace|diagnostic-settings|action-group|autoscale"
+    r"|servicebus|eventhub|eventhubs|topic|subscription|namespace|authorization-rule|consumer-group|iot|hub|containerapp"
+    r"|revision|appservice|plan|slot|deployment|source-control|appsettings|connection-string|hostname|ssl|identity|lock|tag"
+    r"|feature|provider|extension|cloud|rbac|managed-identity|zone|record-set|private-dns|link|traffic-manager|instance-view"
+    r"|kubernetes|cluster|node-pool|droplet|load-balancer|registry|project|tier|size|region|volume|domain|records|apps"
+    r"|access-context-manager|service-mesh|vpc-access|certificate-manager|secrets|ssh-key|usage|quota|elastic-pool|mi)"
+    r")/)*"
+)
 _GCLOUD = Verbs(
+    nouns=_NOUNS,
     read=_CLOUD_READ,
     reversible=_CLOUD_CHANGE,
     destructive=_CLOUD_DESTROY,
     anywhere=True,
-    values="--project --zone --region --format --filter --account --cluster --limit --sort-by --location "
+    values="--verbosity --project --zone --region --format --filter --account --cluster --limit --sort-by --location "
     "-g --resource-group "
     "-n --name --query -o --output --subscription --instance -h -m -p -d --configuration "
     "--impersonate-service-account",
@@ -134,29 +158,45 @@ def _ceph(call: Call, judge: Judge) -> Risk:
     return READ if call.args in (("-s",), ("-w",), ("--status",)) else _CEPH(call, judge)
 
 
+_SENDING = re.compile(r"(?:send|run|execute)-command|(?:batch-)?execute-[\w-]+|start-query-execution")
+_SQL_OPTIONS = ("--sql", "--sqls", "--statement", "--statements", "--query-string", "--query-statement")
+
+
 def _remote(rule: Rule) -> Rule:
-    """A cloud's client whose own verb may hand a script to a machine: the script's words count, too."""
+    """A cloud's client whose own verb may hand a script or SQL to a machine: what that does counts, too."""
 
     def judged(call: Call, judge: Judge) -> Risk:
-        sent = {"send-command", "run-command", "execute-command"} & set(call.args)
         risk = rule(call, judge)
-        return worst(risk, by_words(call.args)) if sent and risk is not READ else risk
+        statements = option_values(call.args, *_SQL_OPTIONS)
+        if any(_SENDING.fullmatch(arg) for arg in call.args) and risk is not READ:
+            risk = worst(risk, by_words(call.args))
+        return worst(CHANGE, risk, *map(risk_of_sql, statements)) if statements else risk
 
     return judged
 
 
+def _bq_query(call: Call, judge: Judge) -> Risk:
+    """bq: a query is SQL of any kind."""
+    words, risk = operands(call.args), _BQ(call, judge)
+    texts = [*words[words.index("query") + 1 :], call.stdin or ""] if "query" in words else []
+    return worst(risk, *(risk_of_sql(text.replace(DYNAMIC, "x1")) for text in texts if text.strip(DYNAMIC + " ")))
+
+
+_BQ = Verbs(
+    read="show ls head version help query",
+    reversible="load mk cp extract insert update",
+    destructive="rm truncate cancel",
+    when=(("query", "*", CHANGE),),
+)
+
+
 PROGRAMS: dict[str, Rule] = {
     "aws": _remote(_AWS),
-    "gcloud": _GCLOUD,
+    "gcloud": _remote(_GCLOUD),
     "az": _remote(_GCLOUD),
     "gsutil": _GCLOUD,
     "doctl": _GCLOUD,
-    "bq": Verbs(
-        read="show ls head version help query",
-        reversible="load mk cp extract insert update",
-        destructive="rm truncate cancel",
-        when=(("query", "*", CHANGE),),
-    ),
+    "bq": _bq_query,
     "aws-vault": Verbs(read="list", reversible="login add rotate", destructive="remove clear", runs={"exec": Runs()}),
     "consul": _CONSUL_LIKE,
     "vault": _CONSUL_LIKE,

@@ -151,6 +151,7 @@ _HELM = Verbs(
         ("rollback", "--force*", DESTROY),
         ("install", "--replace", DESTROY),
         ("template", "--output-dir*", CHANGE),
+        ("template", "--post-renderer*", CHANGE),
     ),
 )
 

@@ -97,8 +97,9 @@ def _git(call: Call, judge: Judge) -> Risk:
         flags = [a for a in call.args if a.startswith("-") and a not in ("-C", "--git-dir", "--work-tree")]
         if listing and flags and all(re.fullmatch(listing, f) for f in flags):
             risk = READ
-    if words[:1] == ["clean"] and has_flag(call.args, "-n"):
-        risk = READ  # whatever else is given, it only says what it would remove
+    if words[:1] == ["clean"] and has_flag(call.args, "-n", valued="e"):
+        undone = any(a.startswith("--no-d") for a in call.args)
+        risk = DESTROY if undone else READ  # whatever else is given, it only says what it would remove
     if words[:1] == ["restore"] and "--staged" in call.args and "--worktree" not in call.args:
         risk = CHANGE
     if "-c" in call.args and risk is not DESTROY:  # an alias, a pager, an editor: a program

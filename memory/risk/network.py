@@ -94,12 +94,14 @@ def _assigns(call: Call, judge: Judge) -> Risk:
 
 
 def _iptables(call: Call, judge: Judge) -> Risk:
-    if any(has_flag(call.args, flag) for flag in ("-F", "-X", "-Z")) or {"--flush", "--delete-chain"} & set(call.args):
+    # Long options may be shortened.
+    if any(has_flag(call.args, flag) for flag in ("-F", "-X", "-Z")) or any(
+        re.match(r"--(?:fl|z|delete-)", a) for a in call.args
+    ):
         return DESTROY
     changing = any(
-        re.fullmatch(r"-[AIDRPNE]|--(?:append|insert|delete|replace|policy|new-chain|rename-chain)", a)
-        for a in call.args
-    )
+        re.match(r"-[AIDRPNEM]$|--(?:a|ins|del|rep|pol|ne|ren|mod|set-c)", a) for a in call.args
+    )  # --modprobe runs a program
     return (
         READ
         if not changing
@@ -308,6 +310,7 @@ PROGRAMS: dict[str, Rule] = {
     ),
     # the JVM
     "jcmd": _jcmd,
+    "nmap": Flags(READ, {"-o*": CHANGE, "--script*": CHANGE, "--resume*": CHANGE}, clusters=False),
     "ss": Flags(READ, {"-K": DESTROY, "--kill": DESTROY}),
     "chronyc": Verbs(read="tracking sources sourcestats activity ntpdata clients serverstats", values="-h -p"),
     "jstack": Flags(READ, {"-F": CHANGE}),

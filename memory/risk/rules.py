@@ -79,6 +79,10 @@ def placed(args: Sequence[str], values: frozenset[str], greedy: bool) -> list[in
     return places
 
 
+UNDRY = re.compile(r"--no-(?:d|n$)|--dry-?run=")
+"""What may take a dry run back that stands elsewhere in the command: the last one counts."""
+
+
 class Flags:
     """One risk for the program; flags and words (globs) that raise it. `clusters`: `-no` holds `-o`."""
 
@@ -116,6 +120,8 @@ class Verbs:
         dry: flags with which nothing is changed.
         runs: verbs that run another command.
         anywhere: the verb may stand behind any number of nouns (`gcloud compute instances list`).
+        nouns: with `anywhere`, a pattern of the nouns, each with a slash behind it, behind which a verb may be
+            read-only; any other word may be a verb that is not listed, and what follows it a name.
     """
 
     def __init__(
@@ -132,12 +138,14 @@ class Verbs:
         anywhere: bool = False,
         alone: Risk = CHANGE,
         clusters: bool = False,
+        nouns: str = "",
     ) -> None:
         self.table: dict[str, Risk] = {}
         for risk, verbs in zip(Risk, (read, reversible, destructive), strict=True):
             self.table.update(dict.fromkeys(verbs.split(), risk))
         self.globs = [(verb, risk) for verb, risk in self.table.items() if "*" in verb][::-1]  # the riskiest first
         self.values, self.bare, self.dry = frozenset(values.split()), frozenset(bare.split()), dry.split()
+        self.nouns = re.compile(nouns) if nouns else None
         self.when, self.runs, self.anywhere, self.alone, self.clusters = (
             when,
             runs or {},
@@ -181,10 +189,12 @@ class Verbs:
         if found is None:
             return by_words(args)
         verb, risk = found
+        if self.nouns and risk is READ and not self._behind_nouns(words):
+            risk = by_words(args)
         own = args[:end]
         if "--help" in own:
             return READ
-        if risk is not READ and any(flag in own for flag in self.dry):
+        if risk is not READ and self._is_dry(own):
             return READ
         if verb in self.bare and len(words) == verb.count("/") + 1:
             risk = READ
@@ -194,6 +204,15 @@ class Verbs:
         # An unknown option in front may have swallowed what we took for the verb.
         other = self.lookup([args[i] for i in placed(args, self.values, greedy=True)])
         return worst(risk, other[1]) if other else risk
+
+    def _behind_nouns(self, words: Sequence[str]) -> bool:
+        first = next(i for i in range(len(words)) if self._at(words[i : i + 3]))
+        return self.nouns is None or self.nouns.fullmatch("".join(word + "/" for word in words[:first])) is not None
+
+    def _is_dry(self, args: Sequence[str]) -> bool:
+        """Whether it only says what it would do: no option takes the flag as its value, and none undoes it."""
+        given = any(a in self.dry and (i == 0 or args[i - 1] not in self.values) for i, a in enumerate(args))
+        return given and not any(UNDRY.match(a) and a not in self.dry for a in args)
 
     def _run(self, call: Call, judge: Judge, runs: Runs, places: list[int], verb_length: int) -> Risk:
         args = call.args

@@ -39,7 +39,7 @@ _SUDO = re.compile(r"(?:sudo\s+)+(?![-\s])")
 # Variables that make an innocent program run or load something else.
 _RUNNING_VARIABLE = re.compile(
     r"(?:PATH|LD_PRELOAD|LD_AUDIT|LD_LIBRARY_PATH|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
-    r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|PROMPT_COMMAND)=(?!cat$|less$|$)"
+    r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|RSYNC_RSH|TAR_OPTIONS|TAPE|PROMPT_COMMAND)=(?!cat$|less$|$)"
 )
 
 _FORK_BOMB = re.compile(r"([\w:.]+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")

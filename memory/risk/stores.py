@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
 from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values
@@ -12,20 +13,20 @@ from .sql import risk_of_sql
 
 # psql's own commands. `\!` runs a shell, `\g | cmd` a pipe, `\gexec` what a query returned.
 _META_READ = re.compile(
-    r"\\(?:d\w*\+?|l\+?|z|x|timing|watch|conninfo|c|connect|pset|a|t|echo|q|gx|s[fv]\+?|h|\?|encoding|errverbose"
-    r"|set|unset|prompt|G|u)(?![\w])[^\n;|]*",
-    re.I,
+    r"\\(?:d\w*\+?|l\+?|z|x|timing|watch|conninfo|c|connect|pset|a|t|echo|q|s[fv]\+?|h|\?|encoding|errverbose"
+    r"|set|unset|prompt|u)(?![\w])[^\n;|]*|\\gx?[ \t]*(?=;|\n|\Z)"
 )
 
 
 def _sql_text(text: str, dialect: str, judge: Judge) -> Risk:
     """SQL as a client gets it: with the client's own commands in it."""
     risk = READ
-    shell = re.search(r"\\!\s*([^\n]*)", text)
-    if shell:
-        risk = judge.script(shell[1]) if shell[1] else CHANGE
-        text = text[: shell.start()] + text[shell.end() :]
+    for shell in re.findall(r"\\!\s*([^\n]*)", text):
+        risk = worst(risk, judge.script(shell) if shell else CHANGE)
+    text = re.sub(r"\\!\s*([^\n]*)", "", text)
     if dialect == "postgres":
+        for line in re.findall(r"\\[a-z?][^\n]*`[^\n]*", text):  # psql runs what stands in backticks
+            risk = worst(risk, CHANGE, *map(judge.script, filter(None, line.split("`")[1::2])))
         text = _META_READ.sub("", text)
         if re.search(r"\\[a-z]", text, re.I):
             risk = worst(risk, by_words([text]))
@@ -38,6 +39,13 @@ def _sql_text(text: str, dialect: str, judge: Judge) -> Risk:
     return worst(risk, risk_of_sql(text.replace(DYNAMIC, "x1"), dialect))
 
 
+def _in_full(arg: str, names: Sequence[str]) -> str:
+    """A long option that is shortened (`--exec=…`), in full."""
+    name, equals, value = arg.partition("=")
+    full = next((n for n in names if len(name) > 3 and n.startswith(name)), name)
+    return full + equals + value
+
+
 def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_from: int | None = None) -> Rule:
     """psql and its kin.
 
@@ -48,11 +56,16 @@ def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_
         words_from: from which operand on the operands are SQL (sqlite3 FILE SQL).
     """
 
+    longs = [*(s for s in script if s.startswith("--")), "--file", "--output", "--log-file"]
+    longs += ["--init-command", "--pager", "--tee"] if dialect == "mysql" else []
+
     def rule(call: Call, judge: Judge) -> Risk:
         # `-psecret`: the letters of a value are no flags.
         glued = {v for v in values.split() if len(v) == 2} | ({"-p"} if dialect == "mysql" else set())
-        args = tuple(a for a in call.args if len(a) == 2 or a[:2] not in glued)
+        args = tuple(_in_full(a, longs) for a in call.args if len(a) == 2 or a[:2] not in glued)
         texts = option_values(args, *script)
+        if dialect == "mysql":
+            texts += option_values(args, "--init-command") if texts or call.stdin else []
         words = operands(args, values + " " + " ".join(script))
         if words_from is not None:
             texts += words[words_from:]
@@ -64,8 +77,10 @@ def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_
             texts = [call.stdin]
         if not texts:
             return judge.opaque()  # interactive, or a script from a file or a pipe
-        writes = bool(option_values(args, "-o", "--output", "-L")) and dialect == "postgres"
-        return worst(CHANGE if writes else READ, *(_sql_text(t, dialect, judge) for t in texts))
+        writes = option_values(args, "-o", "--output", "-L", "--log-file") if dialect == "postgres" else ()
+        writes = writes or option_values(args, "--tee")
+        pagers = [worst(CHANGE, judge.script(pager)) for pager in option_values(args, "--pager")]
+        return worst(CHANGE if writes else READ, *pagers, *(_sql_text(t, dialect, judge) for t in texts))
 
     return rule
 
@@ -117,6 +132,27 @@ def _mongo(call: Call, judge: Judge) -> Risk:
     return worst(*risks)
 
 
+_MYSQLADMIN = Verbs(
+    read="status extended-status processlist variables ping version",
+    reversible="flush-* start-slave stop-slave reload refresh password start-replica stop-replica create",
+    destructive="kill shutdown drop",
+)
+_MYSQLADMIN_VALUES = (
+    "-h -P -u -S -i -c --host --port --user --socket --sleep --count --defaults-file --connect-timeout --protocol"
+)
+
+
+def _mysqladmin(call: Call, judge: Judge) -> Risk:
+    """It runs every command of its line, one after the other, each perhaps shortened: `status shut`."""
+    words = operands(call.args, _MYSQLADMIN_VALUES)
+    risks = [READ if words or call.args in (("--version",), ("-V",)) else CHANGE]
+    for word in words:
+        found = _MYSQLADMIN.lookup([word])
+        meant = [found[1]] if found else [r for verb, r in _MYSQLADMIN.table.items() if verb.startswith(word)]
+        risks += meant or [by_words([word])]
+    return worst(*risks)
+
+
 PROGRAMS: dict[str, Rule] = {
     "psql": _PSQL,
     "gitlab-psql": _PSQL,
@@ -133,12 +169,8 @@ PROGRAMS: dict[str, Rule] = {
     "cqlsh": _sql_client("postgres", "-e", "--execute", values="-u -p -k"),
     "snowsql": _sql_client("snowflake", "-q", "--query", values="-a -u -d -s -w"),
     "trino": _sql_client("trino", "--execute", values="--server --catalog --schema"),
-    "mysqladmin": Verbs(
-        read="status extended-status processlist variables ping version",
-        reversible="flush-* start-slave stop-slave reload refresh password start-replica stop-replica create",
-        destructive="kill shutdown drop",
-        values="-h -P -u -S --host --port --user -i",
-    ),
+    "mysqladmin": _mysqladmin,
+    "mariadb-admin": _mysqladmin,
     "mysqlbinlog": always(READ),
     "pt-kill": Flags(DESTROY, {}),
     "pt-online-schema-change": Flags(CHANGE, {"--execute": DESTROY}, clusters=False),

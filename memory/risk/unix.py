@@ -18,13 +18,14 @@ from .rules import (
     option_values,
     target_risk,
 )
+from .sed import sed
 
 _ALWAYS_READ = """
 : [ [[ true false test echo printf cd pwd pushd popd dirs export local declare readonly typeset unset set
 shopt shift
 return exit break continue read wait sleep type which whereis whatis hash jobs  let expr seq
 basename dirname
-realpath readlink id whoami who w last lastlog users groups uname uptime nproc arch getconf locale tty cal
+realpath readlink id whoami who w last users groups uname uptime nproc arch getconf locale tty cal
 cat tac nl head tail more zcat zless zmore bzcat xzcat zstdcat od  hexdump strings file stat ls dir
 tree du df lsblk
 blkid findmnt grep egrep fgrep ag zgrep zegrep bzgrep zfgrep cut tr paste join comm column fold fmt rev
@@ -34,7 +35,7 @@ ps pstree pgrep pidof top htop atop free vmstat iostat mpstat pidstat nfsstat sa
 nload
 nethogs lsof pmap lscpu lsmem lspci lsusb lsmod modinfo numastat getent getfacl lsattr namei smem ipcs
 ping ping6 tracepath traceroute traceroute6 mtr dig host nslookup drill whois  netstat nmap arping ethq
-nstat lnstat rtmon getenforce sestatus ausearch aureport faillog lastb  ntpq  
+nstat lnstat rtmon getenforce sestatus ausearch aureport lastb  ntpq  
  sensors lshw dmidecode hostid zdump ldd nm objdump readelf size jstat jps pstack gstack
 pt-query-digest pt-summary pt-mysql-summary mytop innotop pg_isready pg_controldata pg_waldump pgbadger
 pg_test_timing
@@ -123,27 +124,33 @@ def _dd(call: Call, judge: Judge) -> Risk:
     return worst(*(READ if out == "/dev/null" else CHANGE if out.startswith("/tmp/") else DESTROY for out in outputs))
 
 
+def _rsync_programs(call: Call, judge: Judge) -> Risk:
+    """What runs even in a dry run: the remote shell, the program on the other side; and what is written then."""
+    risks = [judge.script(f"{shell} host true") for shell in option_values(call.args, "-e", "--rsh")]
+    for path in option_values(call.args, "--rsync-path"):
+        risks.append(READ if re.fullmatch(r"(?:sudo\s+)?[\w./-]*rsync", path) else worst(CHANGE, judge.script(path)))
+    logs = option_values(call.args, "--log-file", "--write-batch", "--only-write-batch")
+    return worst(*risks, *(target_risk(path) for path in logs))
+
+
 def _copy(call: Call, judge: Judge) -> Risk:
     """cp, mv, rsync: what they write over is gone, but only devices and /dev/null are certain losses."""
     words = operands(call.args)
-    if call.program == "rsync" and (has_flag(call.args, "-n", valued="eBT") or "--dry-run" in call.args):
-        return READ
+    risk = READ
+    if call.program == "rsync":
+        risk = _rsync_programs(call, judge)
+        dry = has_flag(call.args, "-n", valued="eBTfM@") or "--dry-run" in call.args
+        if dry and not any(a.startswith(("--no-n", "--no-dry")) for a in call.args):
+            return risk
     if any(w == "/dev/null" for w in words) or any(
         a.startswith(("--delete", "--del", "--remove-source")) for a in call.args
     ):
         return DESTROY
-    return DESTROY if words and target_risk(words[-1]) is DESTROY and words[-1].startswith("/dev/") else CHANGE
-
-
-def _sed(call: Call, judge: Judge) -> Risk:
-    if (
-        any(a.startswith(("--in-place", "-i")) for a in call.args)
-        or has_flag(call.args, "-i")
-        or has_flag(call.args, "-f")
-    ):
-        return worst(CHANGE, *(target_risk(p) for p in operands(call.args)[1:] if p.startswith("/dev/")))
-    writes = re.compile(r"(?:^|[;{}\n])\s*[\d$,/]*\s*[weW](?:\s|$)|[/|,#!@][gpimIM0-9]*[ew](?:\s|;|$)")
-    return worst(CHANGE, by_words(call.args)) if any(writes.search(a) for a in call.args) else READ
+    return (
+        DESTROY
+        if words and words[-1].startswith("/dev/") and target_risk(words[-1]) is DESTROY
+        else worst(CHANGE, risk)
+    )
 
 
 def _awk(call: Call, judge: Judge) -> Risk:
@@ -192,6 +199,51 @@ def _crontab(call: Call, judge: Judge) -> Risk:
     return DESTROY if has_flag(call.args, "-r") else READ if has_flag(call.args, "-l") else CHANGE
 
 
+_TAR = Flags(
+    READ,
+    {
+        "-x": CHANGE,
+        "-c": CHANGE,
+        "-r": CHANGE,
+        "-u": CHANGE,
+        "--extract": CHANGE,
+        "--create": CHANGE,
+        "--checkpoint-action*": CHANGE,
+        "--to-command*": CHANGE,
+        "--remove-files": DESTROY,
+        "--delete": DESTROY,
+    },
+)
+_COMPRESSOR = re.compile(r"(?:gzip|pigz|bzip2|pbzip2|xz|pixz|zstd|pzstd|lz4|lzop|lzip|plzip)(?:\s+-[\w-]+)*")
+
+
+def _program(command: str, judge: Judge) -> Risk:
+    """A program that an option names: a compressor only does its work, others are judged and never read-only."""
+    return READ if _COMPRESSOR.fullmatch(command) else worst(CHANGE, judge.script(command))
+
+
+def _tar(call: Call, judge: Judge) -> Risk:
+    """tar; options name programs that it runs, long ones may be shortened."""
+    args = [re.sub(r"^--(?:use-c|rsh|rmt|info-s|new-v|to-c)[\w-]*", "--run", arg) for arg in call.args]
+    programs = option_values(args, "--run", "-I", "-F")
+    risk = worst(_TAR(call, judge), *(_program(p.removeprefix("exec="), judge) for p in programs))
+    loaded = re.match(r"[A-Za-z]*[xcruAIF]", args[0]) if args else None
+    writes = loaded or any(re.match(r"--(?:ch\w*-a|ind|remo|del|ext|get|cr|app|up|cat)", a) for a in args)
+    return worst(risk, CHANGE) if writes else risk
+
+
+def _sort(call: Call, judge: Judge) -> Risk:
+    """sort reads, unless it writes a file or is told what to compress with."""
+    args = [re.sub(r"^--o\w*", "--output", re.sub(r"^--co[\w-]*", "--run", arg)) for arg in call.args]
+    programs = (_program(p, judge) for p in option_values(args, "--run"))
+    return worst(*programs, *(target_risk(p) for p in option_values(args, "-o", "--output")))
+
+
+def _date(call: Call, judge: Judge) -> Risk:
+    sets = any(re.fullmatch(r"\d{8,12}(?:\.\d\d)?", word) for word in operands(call.args, "-d --date -r -f"))
+    return CHANGE if sets or has_flag(call.args, "-s", valued="drfI") or has_flag(call.args, "--s*") else READ
+
+
 PROGRAMS: dict[str, Rule] = {
     **dict.fromkeys(_ALWAYS_READ.split(), always(READ)),
     **dict.fromkeys(_ALWAYS_CHANGE.split(), always(CHANGE)),
@@ -199,39 +251,26 @@ PROGRAMS: dict[str, Rule] = {
     # files
     "uniq": _second_operand,
     "xxd": _second_operand,
-    "history": Flags(READ, {"-c": CHANGE, "-d": CHANGE}),
+    "history": Flags(READ, dict.fromkeys(["-c", "-d", "-w", "-a", "-r", "-n", "-s", "-p"], CHANGE)),
+    "lastlog": Flags(READ, dict.fromkeys(["-C", "-S", "--clear*", "--set*"], CHANGE)),
+    "faillog": Flags(READ, dict.fromkeys(["-r", "-m", "-l", "--reset*", "--max*", "--lock*"], CHANGE)),
     "sar": Flags(READ, {"-o": CHANGE}),
     "find": _find,
     "fd": _find,
     "tee": _tee,
     "dd": _dd,
-    "sed": _sed,
-    "gsed": _sed,
+    "sed": sed,
+    "gsed": sed,
     **dict.fromkeys(["awk", "gawk", "mawk", "nawk"], _awk),
     **dict.fromkeys(["cp", "mv", "rsync", "install", "scp"], _copy),
-    "sort": _outputs("-o", "--output"),
+    "sort": _sort,
     "yq": Flags(READ, {"-i": CHANGE, "--inplace": CHANGE}),
     "xmllint": Flags(READ, {"--output": CHANGE}, clusters=False),
     "tree": Flags(READ, {"-o": CHANGE}),
-    "tar": Flags(
-        READ,
-        {
-            "-x": CHANGE,
-            "-c": CHANGE,
-            "-r": CHANGE,
-            "-u": CHANGE,
-            "[xcru]*": CHANGE,
-            "--extract": CHANGE,
-            "--create": CHANGE,
-            "--checkpoint-action*": CHANGE,
-            "--to-command*": CHANGE,
-            "--remove-files": DESTROY,
-            "--delete": DESTROY,
-        },
-    ),
+    "tar": _tar,
     "unzip": Flags(CHANGE, {}),
     "crontab": _crontab,
-    "date": Flags(READ, {"-s": CHANGE, "--set*": CHANGE}),
+    "date": _date,
     "hostname": _without_arguments("-f -I -i -s -d -A --fqdn"),
     "umask": _without_arguments(""),
     "ulimit": _without_arguments("-a -n -u -Hn -Sn -H -S -c -l -v"),
