@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from .guard import NO_WAY_BACK, Safeguard
-from .split import bare
+from .split import bare, given, operands
 
 Handler = Callable[[list[str]], Safeguard | None]
 
@@ -66,15 +67,31 @@ def _disk(words: list[str]) -> Safeguard | None:
     )  # fmt: skip
 
 
+_PKILL_VALUES = frozenset("-u -U -P -g -G -t -s -F --euid --uid --parent --group --terminal --session --ns".split())
+_SIGNAL = re.compile(r"-(?:\d+|(?:SIG)?[A-Z]{2,}\d*)|--signal=.*|-e|-q|-w")
+
+
+def _picked(words: list[str]) -> list[str]:
+    """What pkill or killall picks by: their words without the signal."""
+    signals = {"--signal"} | ({"-s"} if bare(words[0]) == "killall" else set())
+    kept = [w for before, w in pairwise(words) if w not in signals and before not in signals]
+    return [re.sub(r"^-9f$", "-f", word) for word in kept if not _SIGNAL.fullmatch(word)]
+
+
 def _kill(words: list[str]) -> Safeguard | None:
     program = bare(words[0])
-    named = [word for word in words[1:] if not word.startswith("-")]
-    if not named:
+    named = operands(words, frozenset({"-s", "-n", "--signal"}))
+    if not words[1:]:
         return None
+    check: str | None
     if program == "kill":
-        check = f"ps -o pid,user,etime,args -p {' '.join(named)}"
+        check = f"ps -o pid,user,etime,args -p {' '.join(named)}" if named else None
     else:
-        check = f"pgrep -{'f' if '-f' in words or '-9f' in words else ''}a {named[-1]}"
+        picked = _picked(words)
+        simple = program == "pkill" or not [w for w in picked if w.startswith("-") and w != "-u"]
+        one = len(operands(["", *picked], _PKILL_VALUES)) < 2
+        full, rest = "-f" in picked, [word for word in picked if word != "-f"]
+        check = " ".join(["pgrep -fa" if full else "pgrep -a", *rest]) if picked and simple and one else None
     return Safeguard(
         check, "Is it the process that is meant, how old is it, and what starts it again",
         f"{NO_WAY_BACK} for what it was doing; it runs again only if a supervisor or you start it.",
@@ -90,13 +107,16 @@ def _power(words: list[str]) -> Safeguard | None:
 
 
 def _systemctl(words: list[str]) -> Safeguard | None:
-    units = [
-        w for position, w in enumerate(words[1:]) if not w.startswith("-") and words[position] not in ("-s", "-H", "-M")
-    ][1:]
+    where = frozenset("-H --host -M --machine --root".split())
+    units = operands(words, where | frozenset("-s --signal --kill-who --kill-whom -t --type --state -p -n -o".split()))[
+        1:
+    ]
+    targets = [*given(words, where), *(w for w in words if w == "--user")]
     if not units:
-        return _power(words)
+        found = _power(words)
+        return Safeguard(None, found.look, found.way_back) if targets and found else found
     return Safeguard(
-        f"systemctl status {' '.join(units)}", "What runs in it now, and what depends on it",
+        " ".join(["systemctl", *targets, "status", *units]), "What runs in it now, and what depends on it",
         f"systemctl start {' '.join(units)}; work in progress is lost.",
     )  # fmt: skip
 
@@ -225,7 +245,11 @@ def _rabbit(words: list[str]) -> Safeguard | None:
         if "connection" in " ".join(words)
         else "list_queues name messages consumers"
     )
-    check = f"{program} {listing}" if program == "rabbitmqctl" else None
+    host = given(words, frozenset({"-p", "--vhost"}))
+    if host and listing.startswith("list_queues"):
+        listing = " ".join(["list_queues", *host, "name messages consumers"])
+    there = _there(f"{program} {listing}", given(words, frozenset({"-n", "--node"})))
+    check = there if program == "rabbitmqctl" else None
     return Safeguard(check, "So many messages, connections or nodes are hit", f"{NO_WAY_BACK} for messages.")
 
 
@@ -235,12 +259,32 @@ def _etcd(words: list[str]) -> Safeguard | None:
         return Safeguard(
             " ".join([*kept, "--keys-only"]), "These keys go", f"{NO_WAY_BACK}: take a snapshot (snapshot save)."
         )
-    return Safeguard("etcdctl endpoint status -w table && etcdctl member list", "Is there a quorum without it",
+    where = frozenset("--endpoints --cacert --cert --key --user --password --ca-file --cert-file --key-file".split())
+    check = _there("etcdctl endpoint status -w table && etcdctl member list", given(words, where))
+    return Safeguard(check, "Is there a quorum without it",
                      f"{NO_WAY_BACK}: a removed member joins as a new one, empty.")  # fmt: skip
 
 
-def _fixed(check: str | None, look: str, way_back: str) -> Handler:
-    return lambda words: Safeguard(check, look, way_back)
+_ELSEWHERE = r"-{1,2}(?:http-addr|address|namespace|datacenter|region|token|ca-file)(?:=|$)"
+"""How consul, vault and nomad are told where to work: not in front of the verb, so no fixed check can carry it."""
+
+
+def _fixed(check: str, look: str, way_back: str, targets: str = "") -> Handler:
+    """The same check for every command of a program. `targets`: options that say where, which the check needs, too."""
+    options = frozenset(targets.split())
+
+    def handler(words: list[str]) -> Safeguard | None:
+        elsewhere = any(re.match(_ELSEWHERE, w) and w.split("=")[0] not in options for w in words)
+        return Safeguard(None if elsewhere else _there(check, given(words, options)), look, way_back)
+
+    return handler
+
+
+def _there(check: str, options: list[str]) -> str:
+    """The check with the options behind the program of each of its commands."""
+    return " && ".join(
+        " ".join([one.split(" ", 1)[0], *options, *one.split(" ", 1)[1:]]) for one in check.split(" && ")
+    )
 
 
 def _rsync(words: list[str]) -> Safeguard | None:
@@ -290,24 +334,30 @@ PROGRAMS: dict[str, Handler] = {
     **dict.fromkeys(["rabbitmqctl", "rabbitmqadmin"], _rabbit),
     "etcdctl": _etcd,
     "rsync": _rsync,
-    "crontab": _fixed("crontab -l", "Save it first (crontab -l > crontab.before)", "crontab crontab.before."),
+    "crontab": _fixed("crontab -l", "Save it first (crontab -l > crontab.before)", "crontab crontab.before.", "-u"),
     "journalctl": _fixed("journalctl --disk-usage", "Is the log of the incident among it", f"{NO_WAY_BACK}: copy it first."),
     "patronictl": _fixed("patronictl list", "Who leads, and how far do the replicas lag",
-                         f"{NO_WAY_BACK} for writes that the new leader never had; a switchover takes the role back."),
-    "pg_ctl": _fixed("pg_ctl status", "Who is connected, and is a backup running", "pg_ctl start; it recovers from its log."),
-    "dropdb": _fixed("psql -l", "Its size, and who is connected", f"{NO_WAY_BACK}: only a backup brings it back."),
+                         f"{NO_WAY_BACK} for writes that the new leader never had; a switchover takes the role back.",
+                         "-c --config-file -d --dcs --dcs-url"),
+    "pg_ctl": _fixed("pg_ctl status", "Who is connected, and is a backup running", "pg_ctl start; it recovers from its log.",
+                     "-D --pgdata"),
+    "dropdb": _fixed("psql -l", "Its size, and who is connected", f"{NO_WAY_BACK}: only a backup brings it back.",
+                     "-h --host -p --port -U --username"),
     "consul": _fixed("consul members", "Is there a quorum without it", f"{NO_WAY_BACK}: keep what you remove (kv export)."),
     "nodetool": _fixed("nodetool status", "Is every other node up, and is the replication factor met without it",
-                       f"{NO_WAY_BACK}: the node joins anew and streams its data."),
+                       f"{NO_WAY_BACK}: the node joins anew and streams its data.",
+                       "-h --host -p --port -u --username -pw --password -pwf"),
     **dict.fromkeys(["mv", "cp", "tee"], _last_file),
     "zfs": _fixed("zfs list -t all", "Which snapshots and clones go with it", f"{NO_WAY_BACK} without a send of a snapshot."),
     "zpool": _fixed("zpool status && zpool list", "Is it imported elsewhere, is it degraded", f"{NO_WAY_BACK} for its data."),
     "ipset": _fixed("ipset list", "Which rules refer to it", "Save it first (ipset save), then ipset restore."),
-    "velero": _fixed("velero backup get", "Is it the last one that can be restored", f"{NO_WAY_BACK}."),
+    "velero": _fixed("velero backup get", "Is it the last one that can be restored", f"{NO_WAY_BACK}.",
+                     "-n --namespace --kubecontext --kubeconfig"),
     "vault": _fixed("vault status", "Who still reads it: look at the path's metadata, not at the secret",
                     "vault kv undelete, for version 2 of the engine; destroy has none."),
     "nomad": _fixed("nomad status", "Which allocations it ends", "nomad job run of the saved definition (nomad job inspect)."),
-    "flux": _fixed("flux get all", "What it owns is pruned with it", "flux create, or the manifest in git, brings it back."),
+    "flux": _fixed("flux get all", "What it owns is pruned with it", "flux create, or the manifest in git, brings it back.",
+                   "-n --namespace --context --kubeconfig"),
     **dict.fromkeys(["crictl", "ctr"], _fixed("crictl pods && crictl ps", "What runs in it",
                                               "The kubelet makes it again, if a pod on this node wants it.")),
     **dict.fromkeys(["apt", "apt-get", "yum", "dnf"], _packages),

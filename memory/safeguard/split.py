@@ -4,6 +4,7 @@ written with the same words."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # A word: bare characters, escapes, quoted text, `$(…)`, backticks, `<placeholder>`.
@@ -97,3 +98,27 @@ def quoted(text: str, like: str) -> str | None:
     if mark == "'":
         return None if "'" in text else f"'{text}'"
     return '"' + re.sub(r'(["\\`])', r"\\\1", text) + '"'
+
+
+def given(words: Sequence[str], options: frozenset[str]) -> list[str]:
+    """The options of the set that a command gives, each with its value: those that say which cluster, host or user."""
+    found: list[str] = []
+    for position, word in enumerate(words):
+        if word in options:
+            found += words[position : position + 2]
+        elif word.split("=")[0] in options or (word[:2] in options and word[:1] == "-" and word[1:2] != "-"):
+            found.append(word)
+    return found
+
+
+def operands(words: Sequence[str], values: frozenset[str]) -> list[str]:
+    """The words behind the program that are neither options nor the values of the options named."""
+    found: list[str] = []
+    at = 1
+    while at < len(words):
+        if words[at] in values:
+            at += 1
+        elif not words[at].startswith("-"):
+            found.append(words[at])
+        at += 1
+    return found

@@ -121,6 +121,8 @@ def of_sql(text: str) -> Safeguard | None:
             continue
         for pattern, check, look, back in _RULES:
             if found := pattern.match(statement.strip()):
+                if "t" in found.groupdict() and statement.strip()[found.end("t") :].lstrip().startswith(","):
+                    return Safeguard(None, look, back)  # several: one query does not see them all
                 groups = {name: value.strip() for name, value in found.groupdict().items() if value}
                 if check and "indexname" in check:  # there it is a text: without quotes and schema
                     groups["t"] = groups["t"].replace('"', "").rpartition(".")[2]
