@@ -26,6 +26,8 @@ from .reply import Reply, ReplyStep
 MOST_STEPS = 8
 MOST_CHARACTERS = {"hypothesis": 400, "why": 700, "prevention": 800, "action": 600, "expect": 600, "command": 2_000}
 """What a person reads at night. A step or an advice of the evidence, copied as it stands, passes."""
+MOST_SOURCES = 40
+"""Sources of one step."""
 
 FILLER = (
     "it appears", "it seems", "it looks like", "appears to be", "seems to be", "check your logs", "check the logs for more",
@@ -46,7 +48,8 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6
-_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{4,}")
+# Each begins at the border of a word, so that a long word is read once and not once from each of its letters.
+_NAME = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|(?<![A-Za-z])[A-Za-z]{2,}\d{4,}")
 _LINK = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s)\]>\"'`]+|\bwww\.[^\s)\]>\"'`]+|\b(?:javascript|data|mailto):\S|!\[|\]\(|<[a-z!/][^>]*="
 )
@@ -81,6 +84,8 @@ class Checked:
 
 def check(reply: Reply, draft: Draft, evidence: Evidence) -> Checked:
     """Hold a reply against the evidence."""
+    if too_long := list(_too_long(reply)):
+        return Checked(None, tuple(said for _, said in too_long), tuple(dict.fromkeys(kind for kind, _ in too_long)))
     known = _Known(draft, evidence)
     faults = list(_faults(reply, draft, known, evidence))
     actions = known.ground(reply.steps)
@@ -118,20 +123,32 @@ def short(text: str, most: int = 300) -> str:
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
 
 
+def _too_long(reply: Reply) -> Iterable[tuple[str, str]]:
+    """The faults of size. They come before all else: nothing reads a text of any length in the time of a call."""
+    if not 1 <= len(reply.steps) <= MOST_STEPS:
+        yield "no usable step", "steps: give one to six."
+        return
+    texts = {"hypothesis": reply.hypothesis, "why": reply.why, "prevention": reply.prevention}
+    for number, step in enumerate(reply.steps, 1):
+        texts |= {f"step {number}, {name}": getattr(step, name) for name in ("action", "expect", "command")}
+        if len(step.sources) > MOST_SOURCES:
+            yield "too long", f"step {number}: it has too many sources."
+    for name, text in texts.items():
+        most = MOST_CHARACTERS[name.rsplit(", ", 1)[-1]]
+        if len(text) > most:
+            yield "too long", f"{name}: say it in at most {most:,} characters."
+
+
 def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> Iterable[tuple[str, str]]:
     """The faults of a reply: what kind it is, and a sentence for the model, in which nothing of the reply is quoted but
     figures and our own phrases."""
     texts = {"hypothesis": reply.hypothesis, "why": reply.why, "prevention": reply.prevention}
     for number, step in enumerate(reply.steps, 1):
         texts |= {f"step {number}, action": step.action, f"step {number}, expect": step.expect}
-        if len(step.command) > MOST_CHARACTERS["command"]:
-            yield "too long", f"step {number}: the command is too long."
         if not step.action.strip():
             yield "an empty field", f"step {number}: the action is empty."
         if unknown := [source for source in step.sources if source.strip("[] ") not in evidence.ids]:
             yield "an unknown id", f"step {number}: {len(unknown)} of its sources stand in no brackets of the evidence."
-    if not 1 <= len(reply.steps) <= MOST_STEPS:
-        yield "no usable step", "steps: give one to six."
     for name in ("hypothesis", "why"):
         if not texts[name].strip():
             yield "an empty field", f"{name}: it is empty."
@@ -139,8 +156,6 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
         plain = normalise(text).replace("’", "'")
         for phrase in sorted(set(_FILLER.findall(plain))):
             yield "filler", f"{name}: leave out {phrase!r}; say what is so, or nothing."
-        if len(text) > MOST_CHARACTERS[name.rsplit(", ", 1)[-1]]:
-            yield "too long", f"{name}: say it in at most {MOST_CHARACTERS[name.rsplit(', ', 1)[-1]]} characters."
         if any(link not in known.sources for link in _LINK.findall(plain)):
             yield "a link or markup", f"{name}: give no link and no markup; a command has a field of its own."
         if _OURS.search(text):

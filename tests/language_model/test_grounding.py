@@ -15,9 +15,9 @@ from incidentos.memory.recall import Hit
 from incidentos.memory.risk import Risk
 from incidentos.memory.runbook import from_matches, limit
 from incidentos.prompts.evidence import Draft, evidence_of, line
-from incidentos.prompts.grounding import FILLER, Checked, check
+from incidentos.prompts.grounding import _NAME, FILLER, Checked, check
 from incidentos.prompts.playbooks import playbook
-from incidentos.prompts.reply import Reply
+from incidentos.prompts.reply import Reply, parse_reply
 
 COUNT = Step("Count sessions by state", "psql -h pg-1 -c 'SELECT state, count(*) FROM pg_stat_activity GROUP BY 1'")
 TIMEOUT = Step("Set idle_in_transaction_session_timeout to 30 s", "psql -h pg-1 -c \"ALTER SYSTEM SET x = '30s'\"")
@@ -322,6 +322,44 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
     written = checked(prevention="Set maximumPoolSize=77").written
     assert written is not None
     assert written.prevention == "Set leakDetectionThreshold=10000"
+
+
+# Size
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({name: "x" * 1_000_000} for name in ("hypothesis", "why", "prevention")),
+        *({"steps": [step(COUNT, **{name: "x" * 1_000_000})]} for name in ("action", "expect", "command")),
+        {"steps": [step(COUNT, sources=["inc-1"] * 100_000)]},
+        {"steps": [step(COUNT)] * 10_000},
+    ],
+)
+def test_a_reply_of_any_length_is_turned_away_before_it_is_read(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading holds the interpreter, so that no deadline could end it."""
+
+    def reads(*_: Any) -> None:
+        raise AssertionError("It was read.")
+
+    about = draft()
+    monkeypatch.setattr("incidentos.prompts.grounding._Known", reads)
+    assert set(checked(about, **fields).kinds) <= {"too long", "no usable step"}
+
+
+def test_a_body_that_no_usable_reply_has_is_not_in_the_form() -> None:
+    body = '{"hypothesis": "a", "why": "b", "steps": [], "prevention": ""}'
+    assert parse_reply(body + " " * 30_000) is not None
+    assert parse_reply(body + " " * 40_000) is None
+    assert parse_reply("```" + "\n" * 39_000) is None
+
+
+def test_the_names_of_a_text_are_found_in_one_pass() -> None:
+    """A word of a million letters: read once from each letter, it would take hours."""
+    assert _NAME.findall("x" * 1_000_000) == []
+    assert _NAME.findall("see INC0042, max_pool of auth-service") == ["INC0042", "max_pool", "auth-service"]
 
 
 # Faults
