@@ -19,6 +19,7 @@ from ..memory.probability import COUNTS_FROM, Match
 from ..memory.record import dumps
 from ..memory.risk import Risk, risk_of
 from ..memory.runbook import Action, command_key, from_matches
+from .claims import commands_in, destroys, hosts_in, markup_in
 from .evidence import Draft, Evidence, harmless, line
 from .playbooks import playbook
 from .reply import Reply, ReplyStep
@@ -160,6 +161,11 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
             yield "a link or markup", f"{name}: give no link and no markup; a command has a field of its own."
         if _OURS.search(text):
             yield "a count or a confidence", f"{name}: give no confidence, no count of incidents and no success rate."
+        if markup_in(text, known.sources) or hosts_in(text, known.sources, known.told):
+            yield "a link or markup", f"{name}: give no markup, and no host that the evidence does not name."
+    for name in ("hypothesis", "why", "prevention"):
+        if commands_in(texts[name], known.sources):
+            yield "a command in prose", f"{name}: give no command here; a command has a field of its own."
     for name in ("hypothesis", "why"):
         if unknown := known.unknown_in(texts[name]):
             figures = ", ".join(word for word in unknown if _FIGURE.fullmatch(word))
@@ -259,9 +265,12 @@ class _Known:
         self._failed_commands = [command for command in failures if command not in helped]
         told_by_us = [dumps(match.incident) for match in at_hand]
         told_by_us += [f"{action.action} {action.command} {action.expect}" for action in draft.book.actions]
-        self.sources = normalise("\n".join([*told_by_us, draft.book.mechanism, draft.book.prevention]))
+        told_by_us += [f"{action.action}\n{action.command}\n{action.expect}" for action in self._own]
+        told_by_us += [draft.book.mechanism, draft.book.prevention, draft.prevention or ""]
+        self.sources = normalise("\n".join(told_by_us))
         alert = normalise(f"{evidence.text}\n{draft.incident.text}")
-        self._text = _without_thousands(f"{self.sources}\n{alert}")
+        self.told = f"{self.sources}\n{alert}"
+        self._text = _without_thousands(self.told)
 
     def unknown_in(self, text: str) -> list[str]:
         """The figures, and the names with digits or underscores, in it that the evidence does not hold. Single digits
@@ -304,15 +313,22 @@ class _Known:
         source = self._source(step, command)
         if not action or self._has_failed(command, action, source):
             return None
-        if self.unknown_in(expect):
+        if self.unknown_in(expect) or commands_in(expect, self.sources) or self._new_harm(expect):
             expect = ""
         if source is None:
             risk = _higher(risk_of(command, action), Risk(step.risk))
+            if destroys(action):
+                risk = Risk.DESTRUCTIVE
+            elif commands_in(action, ""):
+                risk = _higher(risk, Risk.REVERSIBLE)
             return Action(action, command, risk, (), expect=expect or None, verified=False)
-        if self.unknown_in(action):
-            action = source.action
         risk = _higher(source.risk, risk_of(source.command, source.action))
-        return replace(source, action=action, risk=risk, expect=expect or source.expect)
+        # Its own words, too: the outcomes and the risk are of what was done, not of what a model makes of it.
+        return replace(source, action=line(source.action), risk=risk, expect=expect or source.expect)
+
+    def _new_harm(self, expect: str) -> bool:
+        """Whether what is to be seen asks for something destructive that no source says so."""
+        return destroys(expect) and normalise(expect) not in self.sources
 
     def _source(self, step: ReplyStep, command: str | None) -> Action | None:
         """The step of an incident or a playbook that this is."""
