@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -61,6 +62,14 @@ _SAME_CAUSE = 0.4
 """As between two root causes (`memory.causes`)."""
 _SAME_CAUSE_IN_OTHER_WORDS = 0.6
 """The same where the hypothesis' words speak of another failure type. A judgment: the words must then do more to prove it."""
+_SAME_CAUSE_OF_SAME_TYPE = 0.2
+"""The same where both speak of the one failure type. A judgment: the type alone is what an invented cause shares, too."""
+_INVENTED = 0.3
+"""The share of a hypothesis' terms that may stand in no evidence: room for other words, none for another story."""
+_NOT = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|no longer|rather than|instead of|other than|unrelated|ruled out|excluded|denied|"
+    r"disproved|unlike|false|untrue)\b|n't\b|^(?:the root cause is )?no\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +180,29 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
             figures = ", ".join(word for word in unknown if _FIGURE.fullmatch(word))
             what = f"these figures: {figures}" if figures else f"{len(unknown)} names or ids"
             yield "a figure or name from nowhere", f"{name}: the evidence does not hold {what}."
-    if draft.leading is not None and not _agrees(reply.hypothesis, draft):
+    if draft.leading is not None and not _agrees(reply.hypothesis, draft, known.terms):
         kind = LABELS[draft.leading.failure_type]
         yield "another cause", f"hypothesis: the incidents marked LEADING had another cause ({kind}); name that one."
 
 
-def _agrees(hypothesis: str, draft: Draft) -> bool:
-    """Whether the hypothesis is the one that the confidence is of."""
+def _agrees(hypothesis: str, draft: Draft, told: frozenset[str]) -> bool:
+    """Whether the hypothesis is the one that the confidence is of. `told` is every term of the evidence."""
     assert draft.leading is not None
+    causes = [cause for match in draft.leading.matches if (cause := match.incident.root_cause or "")]
     kind = draft.leading.failure_type
     named = classify(None, "", hypothesis)
-    if named is kind and kind is not FailureType.OTHER:
-        return True
+    same_kind = named is kind and kind is not FailureType.OTHER
+    if not causes:
+        return same_kind
+    denied = Counter(_NOT.findall(normalise(hypothesis).replace("’", "'")))
+    if not any(denied <= Counter(_NOT.findall(normalise(cause).replace("’", "'"))) for cause in causes):
+        return False
     mine = set(terms(hypothesis))
-    shared = max(_share(mine, set(terms(match.incident.root_cause or ""))) for match in draft.leading.matches)
+    if len(invented := mine - told) > 1 and len(invented) > _INVENTED * len(mine):
+        return False
+    shared = max(_share(mine, set(terms(cause))) for cause in causes)
+    if same_kind:
+        return shared >= _SAME_CAUSE_OF_SAME_TYPE
     speaks_of_another = FailureType.OTHER not in {kind, named}
     return shared >= (_SAME_CAUSE_IN_OTHER_WORDS if speaks_of_another else _SAME_CAUSE)
 
@@ -270,6 +288,7 @@ class _Known:
         self.sources = normalise("\n".join(told_by_us))
         alert = normalise(f"{evidence.text}\n{draft.incident.text}")
         self.told = f"{self.sources}\n{alert}"
+        self.terms = frozenset(terms(self.told))
         self._text = _without_thousands(self.told)
 
     def unknown_in(self, text: str) -> list[str]:

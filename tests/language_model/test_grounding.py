@@ -324,6 +324,43 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
     assert written.prevention == "Set leakDetectionThreshold=10000"
 
 
+# The cause
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        f"not {CAUSE}",
+        f"no {CAUSE}",
+        f"the DNS vendor was hijacked, not {CAUSE}",
+        f"a hijacked DNS vendor rather than {CAUSE}",
+        f"a slow query instead of {CAUSE}",
+        f"it isn’t {CAUSE}",
+        "connection pool exhausted because payroll attackers flooded the login page",
+    ],
+)
+def test_a_denied_or_invented_cause_does_not_get_the_confidence_of_the_real_one(cause: str) -> None:
+    assert "another cause" in checked(hypothesis=cause).kinds
+
+
+def test_a_cause_that_says_not_itself_may_be_told() -> None:
+    cause = "transactions of the pool that auth does not close and never rolls back"
+    assert checked(draft((past("inc-1", (COUNT, W), cause=cause),)), hypothesis=cause).written is not None
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        CAUSE,
+        "auth-service leaks a transaction, which holds every connection of HikariPool-1",
+        "connection leak: idle transactions keep the pool of auth exhausted",
+        "a leaked connection",
+    ],
+)
+def test_the_cause_may_be_told_in_other_words(cause: str) -> None:
+    assert checked(hypothesis=cause).written is not None, checked(hypothesis=cause).faults
+
+
 # Orders in the words
 
 
