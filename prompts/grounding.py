@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,6 +20,7 @@ from ..memory.probability import COUNTS_FROM, Match
 from ..memory.record import dumps
 from ..memory.risk import Risk, risk_of
 from ..memory.runbook import Action, command_key, from_matches
+from .claims import commands_in, destroys, hosts_in, markup_in
 from .evidence import Draft, Evidence, harmless, line
 from .playbooks import playbook
 from .reply import Reply, ReplyStep
@@ -26,6 +28,8 @@ from .reply import Reply, ReplyStep
 MOST_STEPS = 8
 MOST_CHARACTERS = {"hypothesis": 400, "why": 700, "prevention": 800, "action": 600, "expect": 600, "command": 2_000}
 """What a person reads at night. A step or an advice of the evidence, copied as it stands, passes."""
+MOST_SOURCES = 40
+"""Sources of one step."""
 
 FILLER = (
     "it appears", "it seems", "it looks like", "appears to be", "seems to be", "check your logs", "check the logs for more",
@@ -46,7 +50,8 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,:]\d+)*")  # not that of x509, p99 or IPv6
-_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|[A-Za-z]{2,}\d{4,}")
+# Each begins at the border of a word, so that a long word is read once and not once from each of its letters.
+_NAME = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|(?<![A-Za-z])[A-Za-z]{2,}\d{4,}")
 _LINK = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s)\]>\"'`]+|\bwww\.[^\s)\]>\"'`]+|\b(?:javascript|data|mailto):\S|!\[|\]\(|<[a-z!/][^>]*="
 )
@@ -57,6 +62,14 @@ _SAME_CAUSE = 0.4
 """As between two root causes (`memory.causes`)."""
 _SAME_CAUSE_IN_OTHER_WORDS = 0.6
 """The same where the hypothesis' words speak of another failure type. A judgment: the words must then do more to prove it."""
+_SAME_CAUSE_OF_SAME_TYPE = 0.2
+"""The same where both speak of the one failure type. A judgment: the type alone is what an invented cause shares, too."""
+_INVENTED = 0.3
+"""The share of a hypothesis' terms that may stand in no evidence: room for other words, none for another story."""
+_NOT = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|no longer|rather than|instead of|other than|unrelated|ruled out|excluded|denied|"
+    r"disproved|unlike|false|untrue)\b|n't\b|^(?:the root cause is )?no\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ class Checked:
 
 def check(reply: Reply, draft: Draft, evidence: Evidence) -> Checked:
     """Hold a reply against the evidence."""
+    if too_long := list(_too_long(reply)):
+        return Checked(None, tuple(said for _, said in too_long), tuple(dict.fromkeys(kind for kind, _ in too_long)))
     known = _Known(draft, evidence)
     faults = list(_faults(reply, draft, known, evidence))
     actions = known.ground(reply.steps)
@@ -118,20 +133,32 @@ def short(text: str, most: int = 300) -> str:
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
 
 
+def _too_long(reply: Reply) -> Iterable[tuple[str, str]]:
+    """The faults of size. They come before all else: nothing reads a text of any length in the time of a call."""
+    if not 1 <= len(reply.steps) <= MOST_STEPS:
+        yield "no usable step", "steps: give one to six."
+        return
+    texts = {"hypothesis": reply.hypothesis, "why": reply.why, "prevention": reply.prevention}
+    for number, step in enumerate(reply.steps, 1):
+        texts |= {f"step {number}, {name}": getattr(step, name) for name in ("action", "expect", "command")}
+        if len(step.sources) > MOST_SOURCES:
+            yield "too long", f"step {number}: it has too many sources."
+    for name, text in texts.items():
+        most = MOST_CHARACTERS[name.rsplit(", ", 1)[-1]]
+        if len(text) > most:
+            yield "too long", f"{name}: say it in at most {most:,} characters."
+
+
 def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> Iterable[tuple[str, str]]:
     """The faults of a reply: what kind it is, and a sentence for the model, in which nothing of the reply is quoted but
     figures and our own phrases."""
     texts = {"hypothesis": reply.hypothesis, "why": reply.why, "prevention": reply.prevention}
     for number, step in enumerate(reply.steps, 1):
         texts |= {f"step {number}, action": step.action, f"step {number}, expect": step.expect}
-        if len(step.command) > MOST_CHARACTERS["command"]:
-            yield "too long", f"step {number}: the command is too long."
         if not step.action.strip():
             yield "an empty field", f"step {number}: the action is empty."
         if unknown := [source for source in step.sources if source.strip("[] ") not in evidence.ids]:
             yield "an unknown id", f"step {number}: {len(unknown)} of its sources stand in no brackets of the evidence."
-    if not 1 <= len(reply.steps) <= MOST_STEPS:
-        yield "no usable step", "steps: give one to six."
     for name in ("hypothesis", "why"):
         if not texts[name].strip():
             yield "an empty field", f"{name}: it is empty."
@@ -139,31 +166,43 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
         plain = normalise(text).replace("’", "'")
         for phrase in sorted(set(_FILLER.findall(plain))):
             yield "filler", f"{name}: leave out {phrase!r}; say what is so, or nothing."
-        if len(text) > MOST_CHARACTERS[name.rsplit(", ", 1)[-1]]:
-            yield "too long", f"{name}: say it in at most {MOST_CHARACTERS[name.rsplit(', ', 1)[-1]]} characters."
         if any(link not in known.sources for link in _LINK.findall(plain)):
             yield "a link or markup", f"{name}: give no link and no markup; a command has a field of its own."
         if _OURS.search(text):
             yield "a count or a confidence", f"{name}: give no confidence, no count of incidents and no success rate."
+        if markup_in(text, known.sources) or hosts_in(text, known.sources, known.told):
+            yield "a link or markup", f"{name}: give no markup, and no host that the evidence does not name."
+    for name in ("hypothesis", "why", "prevention"):
+        if commands_in(texts[name], known.sources):
+            yield "a command in prose", f"{name}: give no command here; a command has a field of its own."
     for name in ("hypothesis", "why"):
         if unknown := known.unknown_in(texts[name]):
             figures = ", ".join(word for word in unknown if _FIGURE.fullmatch(word))
             what = f"these figures: {figures}" if figures else f"{len(unknown)} names or ids"
             yield "a figure or name from nowhere", f"{name}: the evidence does not hold {what}."
-    if draft.leading is not None and not _agrees(reply.hypothesis, draft):
+    if draft.leading is not None and not _agrees(reply.hypothesis, draft, known.terms):
         kind = LABELS[draft.leading.failure_type]
         yield "another cause", f"hypothesis: the incidents marked LEADING had another cause ({kind}); name that one."
 
 
-def _agrees(hypothesis: str, draft: Draft) -> bool:
-    """Whether the hypothesis is the one that the confidence is of."""
+def _agrees(hypothesis: str, draft: Draft, told: frozenset[str]) -> bool:
+    """Whether the hypothesis is the one that the confidence is of. `told` is every term of the evidence."""
     assert draft.leading is not None
+    causes = [cause for match in draft.leading.matches if (cause := match.incident.root_cause or "")]
     kind = draft.leading.failure_type
     named = classify(None, "", hypothesis)
-    if named is kind and kind is not FailureType.OTHER:
-        return True
+    same_kind = named is kind and kind is not FailureType.OTHER
+    if not causes:
+        return same_kind
+    denied = Counter(_NOT.findall(normalise(hypothesis).replace("’", "'")))
+    if not any(denied <= Counter(_NOT.findall(normalise(cause).replace("’", "'"))) for cause in causes):
+        return False
     mine = set(terms(hypothesis))
-    shared = max(_share(mine, set(terms(match.incident.root_cause or ""))) for match in draft.leading.matches)
+    if len(invented := mine - told) > 1 and len(invented) > _INVENTED * len(mine):
+        return False
+    shared = max(_share(mine, set(terms(cause))) for cause in causes)
+    if same_kind:
+        return shared >= _SAME_CAUSE_OF_SAME_TYPE
     speaks_of_another = FailureType.OTHER not in {kind, named}
     return shared >= (_SAME_CAUSE_IN_OTHER_WORDS if speaks_of_another else _SAME_CAUSE)
 
@@ -244,9 +283,13 @@ class _Known:
         self._failed_commands = [command for command in failures if command not in helped]
         told_by_us = [dumps(match.incident) for match in at_hand]
         told_by_us += [f"{action.action} {action.command} {action.expect}" for action in draft.book.actions]
-        self.sources = normalise("\n".join([*told_by_us, draft.book.mechanism, draft.book.prevention]))
+        told_by_us += [f"{action.action}\n{action.command}\n{action.expect}" for action in self._own]
+        told_by_us += [draft.book.mechanism, draft.book.prevention, draft.prevention or ""]
+        self.sources = normalise("\n".join(told_by_us))
         alert = normalise(f"{evidence.text}\n{draft.incident.text}")
-        self._text = _without_thousands(f"{self.sources}\n{alert}")
+        self.told = f"{self.sources}\n{alert}"
+        self.terms = frozenset(terms(self.told))
+        self._text = _without_thousands(self.told)
 
     def unknown_in(self, text: str) -> list[str]:
         """The figures, and the names with digits or underscores, in it that the evidence does not hold. Single digits
@@ -289,15 +332,22 @@ class _Known:
         source = self._source(step, command)
         if not action or self._has_failed(command, action, source):
             return None
-        if self.unknown_in(expect):
+        if self.unknown_in(expect) or commands_in(expect, self.sources) or self._new_harm(expect):
             expect = ""
         if source is None:
             risk = _higher(risk_of(command, action), Risk(step.risk))
+            if destroys(action):
+                risk = Risk.DESTRUCTIVE
+            elif commands_in(action, ""):
+                risk = _higher(risk, Risk.REVERSIBLE)
             return Action(action, command, risk, (), expect=expect or None, verified=False)
-        if self.unknown_in(action):
-            action = source.action
         risk = _higher(source.risk, risk_of(source.command, source.action))
-        return replace(source, action=action, risk=risk, expect=expect or source.expect)
+        # Its own words, too: the outcomes and the risk are of what was done, not of what a model makes of it.
+        return replace(source, action=line(source.action), risk=risk, expect=expect or source.expect)
+
+    def _new_harm(self, expect: str) -> bool:
+        """Whether what is to be seen asks for something destructive that no source says so."""
+        return destroys(expect) and normalise(expect) not in self.sources
 
     def _source(self, step: ReplyStep, command: str | None) -> Action | None:
         """The step of an incident or a playbook that this is."""

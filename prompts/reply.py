@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -44,16 +43,26 @@ class Reply(BaseModel):
     prevention: ReplyText
 
 
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+MOST_CHARACTERS = 40_000
+"""Of a whole reply. The longest that can be used has about half of that."""
 
 
 def parse_reply(text: str) -> Reply | None:
     """The reply, or None where the text is not in the form."""
-    fenced = _FENCED.match(text)
+    if len(text) > MOST_CHARACTERS:
+        return None
     try:
-        return Reply.model_validate_json(fenced[1] if fenced else text)
+        return Reply.model_validate_json(_unfenced(text.strip()))
     except ValidationError:
         return None
+
+
+def _unfenced(text: str) -> str:
+    """What stands between the lines of a fence, where the text is fenced."""
+    first, _, rest = text.partition("\n")
+    if first.strip() not in {"```", "```json"} or not rest.endswith("```"):
+        return text
+    return rest.removesuffix("```")
 
 
 @cache
