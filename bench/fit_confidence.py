@@ -47,9 +47,9 @@ TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
 """Inverse of the penalty on the weights, per standard deviation of a feature (scikit-learn's default)."""
 
-MOST_NEARNESS = 2.5
+MOST_NEARNESS = 3.5
 """Log-odds that the same hour adds at most. The only set that states times, of one operator's status reports, would give it
-twice that; an alert that is alike by chance, minutes after another, must not be made certain by it."""
+5; an alert that is alike by chance, minutes after another, must not be made certain by it."""
 
 FOLDS = 10
 
@@ -115,16 +115,18 @@ def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tupl
     """Intercept and weights, none of them negative: what speaks for a match in words never speaks against it in the
     figure, so a feature that would is left out. The last feature is nearness in time, and bounded."""
     kept = np.ones(features.shape[1], dtype=bool)
+    spread = features.std(axis=0)
+    spread[spread == 0] = 1.0
     while True:
-        spread = features.std(axis=0)
-        spread[spread == 0] = 1.0
         model = LogisticRegression(C=STRENGTH, max_iter=1000).fit(features[:, kept] / spread[kept], right)
         weights = np.zeros(features.shape[1])
         weights[kept] = model.coef_[0] / spread[kept]
-        if (weights >= 0).all():
-            weights[-1] = min(weights[-1], MOST_NEARNESS)
+        if weights[-1] > MOST_NEARNESS:
+            spread[-1] *= 1.2  # a larger unit is penalised more, and the others are fitted to what is left of it
+        elif (weights >= 0).all():
             return float(model.intercept_[0]), weights
-        kept &= weights >= 0
+        else:
+            kept &= weights >= 0
 
 
 def stated(features: npt.NDArray[np.float64], intercept: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
