@@ -45,6 +45,8 @@ CHECKS: list[tuple[str, str | None]] = [
     ("killall java nginx", None),
     ("TRUNCATE a, b", None),
     ("DROP TABLE a, b", None),
+    ("DELETE FROM a WHERE x = 1; DROP TABLE b", None),
+    ("truncate -r ref a", "ls -l a && tail -n 5 a"),
 ]
 
 
