@@ -9,6 +9,12 @@ import pytest
 from incidentos.memory.risk import Risk, risk_of
 
 DESTRUCTIVE = r"""
+systemd-run rm -rf /
+systemd-run --unit=x -p User=bob rm -rf /
+git rebase -x 'rm -rf /'
+git rebase --exec='rm -rf /' main
+redis-cli --cluster call h:1 flushall
+redis-cli ft.dropindex x
 mysqladmin ping shutdown
 mysqladmin -uroot -psecret status shutdown
 mysqladmin status drop prod
@@ -146,6 +152,11 @@ def test_what_may_change_something_is_not_read_only(command: str) -> None:
 def test_what_only_looks_stays_read_only(command: str) -> None:
     """Caution does not make a question of every reading command."""
     assert risk_of(command) is Risk.READ_ONLY
+
+
+def test_a_command_within_prose_counts() -> None:
+    """A step of words alone may quote what destroys."""
+    assert risk_of(None, "Run rm -rf / on the db host") is Risk.DESTRUCTIVE
 
 
 @pytest.mark.parametrize("part", ["s/a/b/;", "/x/", "[", "{", "1,", "w ", "s/[", "\\"])

@@ -8,7 +8,10 @@ from incidentos.memory.risk import Risk, risk_of
 from incidentos.memory.safeguard import safeguard_of
 
 CHECKS: list[tuple[str, str | None]] = [
-    ("kubectl drain n1 --force --context prod", "kubectl get pods -A -o wide --field-selector spec.nodeName=n1 --context prod"),
+    (
+        "kubectl drain n1 --force --context prod",
+        "kubectl get pods -A -o wide --field-selector spec.nodeName=n1 --context prod",
+    ),
     ("kubectl drain n1 n2 --force", None),
     ("kubectl --kubeconfig k delete pod x --timeout 30s", "kubectl --kubeconfig k get pod x -o wide"),
     ("kubectl delete deploy x --cascade orphan", "kubectl get deploy x -o wide"),
@@ -45,6 +48,8 @@ CHECKS: list[tuple[str, str | None]] = [
     ("killall java nginx", None),
     ("TRUNCATE a, b", None),
     ("DROP TABLE a, b", None),
+    ("DELETE FROM a WHERE x = 1; DROP TABLE b", None),
+    ("truncate -r ref a", "ls -l a && tail -n 5 a"),
 ]
 
 

@@ -100,6 +100,8 @@ def _git(call: Call, judge: Judge) -> Risk:
     if words[:1] == ["clean"] and has_flag(call.args, "-n", valued="e"):
         undone = any(a.startswith("--no-d") for a in call.args)
         risk = DESTROY if undone else READ  # whatever else is given, it only says what it would remove
+    if words[:1] == ["rebase"]:
+        risk = worst(risk, *map(judge.script, option_values(call.args, "-x", "--exec")))
     if words[:1] == ["restore"] and "--staged" in call.args and "--worktree" not in call.args:
         risk = CHANGE
     if "-c" in call.args and risk is not DESTROY:  # an alias, a pager, an editor: a program

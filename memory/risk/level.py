@@ -62,7 +62,7 @@ _PROSE = (
         DESTROY,
         re.compile(
             r"\b(?:drop|delet|terminat|purg|flush|kill|forc|truncat|wip|destroy|eras|evict|reboot|uninstall|prun|discard)"
-            r"(?:e|es|s|ing|ping)?\b|\bremov(?:e|ing)\b",
+            r"(?:e|es|s|ing|ping)?\b|\bremov(?:e|ing)\b|\brm\s+-\w|\bmkfs\b|\bdd\s[^\n]{0,80}\bof=",
             re.I,
         ),
     ),

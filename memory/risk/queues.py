@@ -48,7 +48,7 @@ FUNCTION/DELETE FUNCTION/RESTORE XTRIM LTRIM XDEL XACK HDEL SREM ZREM ZREMRANGE*
 BRPOP ZPOPMIN ZPOPMAX GETDEL
 EXPIRE PEXPIRE EXPIREAT PEXPIREAT MIGRATE RESTORE REPLICAOF SLAVEOF FAILOVER SWAPDB ACL/DELUSER
 MODULE/UNLOAD
-SENTINEL/REMOVE SENTINEL/RESET XGROUP/DESTROY XGROUP/DELCONSUMER
+FT.DROP* FT.*DEL JSON.DEL JSON.FORGET JSON.CLEAR TS.DEL SENTINEL/REMOVE SENTINEL/RESET XGROUP/DESTROY XGROUP/DELCONSUMER
 """
 _REDIS = Verbs(read=_REDIS_READ, reversible=_REDIS_CHANGE, destructive=_REDIS_DESTROY)
 _REDIS_READ_FLAGS = re.compile(
@@ -93,6 +93,8 @@ def _redis_cli(call: Call, judge: Judge) -> Risk:
     args = call.args
     if "--cluster" in args:
         mode = args[args.index("--cluster") + 1 :][:1]
+        if mode == ("call",):  # on every node
+            return worst(CHANGE, _redis_line(operands(args[args.index("--cluster") + 3 :], _REDIS_VALUES)))
         return (
             READ
             if mode in (("check",), ("info",), ("help",))

@@ -45,7 +45,7 @@ check-jsonschema yamllint shellcheck   lsns lsipc systemd-cgtop systemd-cgls sys
 
 _ALWAYS_CHANGE = """
 mkdir touch chmod chown chgrp setfacl cp ln install rsync scp sftp tar gzip gunzip bzip2 xz zstd unzip zip
-apt yum dnf zypper pip systemd-run  hostnamectl timedatectl localectl loginctl chattr mount umount swapon
+apt yum dnf zypper pip  hostnamectl timedatectl localectl loginctl chattr mount umount swapon
 modprobe
 renice  ulimit umask source . screen tmux logrotate certbot useradd usermod groupadd passwd
 chpasswd

@@ -106,6 +106,12 @@ PROGRAMS: dict[str, Rule] = {
         "--will-cite -k --keep-order -X -m -0 --progress --bar --eta --null",
         joined=True,
     ),
+    "systemd-run": Wrapper(
+        "-u -p -H -M -E --unit --property --description --slice --uid --gid --nice --working-directory --setenv"
+        " --host --machine --on-active --on-boot --on-calendar --service-type",
+        "-q -P -t -S -G -r -d --user --scope --wait --pty --pipe --collect --no-block --quiet --remain-after-exit",
+        floor=CHANGE,
+    ),
     "ssh": _ssh,
     "pssh": Wrapper("-h -H -l -p -o -e -t -O", "-i -P -v -A", joined=True),
     "parallel-ssh": Wrapper("-h -H -l -p -o -e -t -O", "-i -P -v -A", joined=True),

@@ -39,8 +39,11 @@ def _last_file(words: list[str]) -> Safeguard | None:
     return of_file(plain[-1]) if plain else None
 
 
+_TRUNCATE_VALUES = frozenset("-s --size -r --reference".split())
+
+
 def _truncate(words: list[str]) -> Safeguard | None:
-    paths = " ".join(word for word in _plain(words) if not re.fullmatch(r"[+-]?\d+[KMGT]?", word))
+    paths = " ".join(word for word in operands(words, _TRUNCATE_VALUES))
     return Safeguard(
         f"ls -l {paths} && tail -n 5 {paths}" if paths else None,
         "Does anybody still need what is in it", f"{NO_WAY_BACK}: copy it to another disk first.",

@@ -116,11 +116,12 @@ def of_sql(text: str) -> Safeguard | None:
     """The safeguard of the first statement that destroys."""
     from ..risk import Risk, risk_of
 
-    for statement in re.split(r";\s*(?=\S)", text):
-        if risk_of(statement) is not Risk.DESTRUCTIVE:
-            continue
+    destroying = [s for s in re.split(r";\s*(?=\S)", text) if risk_of(s) is Risk.DESTRUCTIVE]
+    for statement in destroying:
         for pattern, check, look, back in _RULES:
             if found := pattern.match(statement.strip()):
+                if len(destroying) > 1:
+                    return Safeguard(None, look, back)
                 if "t" in found.groupdict() and statement.strip()[found.end("t") :].lstrip().startswith(","):
                     return Safeguard(None, look, back)  # several: one query does not see them all
                 groups = {name: value.strip() for name, value in found.groupdict().items() if value}
