@@ -75,6 +75,17 @@ def test_a_clock_that_is_put_back_holds_nothing_up(store: IncidentStore, inciden
     assert lease(store, "they", NOW) == ["a1"]
 
 
+def test_a_server_that_waited_for_the_file_does_not_take_what_was_leased_meanwhile(
+    store: IncidentStore, again: Again, incident: Make
+) -> None:
+    """Its clock was read before the other's, its turn came after it: that is no clock that was put back."""
+    store.insert(incident(), None, None)
+    assert lease(store, "me", NOW + 10) == ["a1"]
+    assert lease(again(), "you", NOW) == []
+    store.postpone("me", NOW + 10, 60)
+    assert lease(again(), "you", NOW) == []
+
+
 def test_a_clock_that_is_put_forward_pushes_early_and_nothing_worse(store: IncidentStore, incident: Make) -> None:
     store.insert(incident(), None, None)
     assert lease(store) == ["a1"]

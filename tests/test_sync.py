@@ -329,7 +329,7 @@ async def test_one_that_fails_for_ever_does_not_hold_up_the_others(machine: Any,
 
     def fail(call: str, ids: Sequence[str]) -> None:
         if call == "push" and "i7" in ids:
-            raise CloudFailed("no memory left")
+            raise CloudFailed("no memory left", 1.0)  # named a time: not asked again at once
 
     a = machine("a", clock=lambda: now)
     for number in range(20):
@@ -344,6 +344,32 @@ async def test_one_that_fails_for_ever_does_not_hold_up_the_others(machine: Any,
     a.store.insert(incident("later"), None, None)
     report = await a.sync(impatient=False)
     assert (report.pushed, report.pending, report.error) == (1, 1, "no memory left")
+
+
+async def test_a_server_that_fails_once_is_asked_again_at_once(machine: Any, incident: Make, bank: Bank) -> None:
+    def fail_first(call: str, ids: Sequence[str]) -> None:
+        if call == "push" and len(bank.pushes) == 1:
+            raise CloudFailed("deadlock detected")
+
+    a = machine("a")
+    for number in range(20):
+        a.store.insert(incident(f"i{number}"), None, None)
+    bank.trouble = fail_first
+    report = await a.sync()
+    assert (report.pushed, report.pending, report.error) == (20, 0, None)
+
+
+async def test_a_server_that_names_a_time_is_left_alone_until_then(machine: Any, incident: Make, bank: Bank) -> None:
+    def busy(call: str, ids: Sequence[str]) -> None:
+        if call == "push":
+            raise CloudFailed("too much to do", 30.0)
+
+    a = machine("a")
+    a.store.insert(incident(), None, None)
+    bank.trouble = busy
+    with pytest.raises(CloudFailed):
+        await a.sync(impatient=False)
+    assert len(bank.pushes) == 1
 
 
 async def test_a_proxy_that_refuses_everything_sets_nothing_aside(machine: Any, incident: Make, bank: Bank) -> None:

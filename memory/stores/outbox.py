@@ -16,9 +16,12 @@ from .database import Database
 
 _IN_LIST = 500
 _MOST = 50
-_DUE = "(due_at <= :now OR :now < failed_at OR failed_at < :since)"
-_FREE = "(lease IS NULL OR leased_until <= :now OR :now < leased_at)"
-"""A clock that was put back makes a deadline that was set later void, instead of far away."""
+_PAUSE_VOID, _LEASE_VOID = "(:now < 2 * failed_at - due_at)", "(:now < 2 * leased_at - leased_until)"
+"""A clock that was put back makes a deadline that was set later void, instead of far away. Put back by more than the
+deadline's own length, that is: whoever waited for the file's lock brings a time from before the other's lease."""
+
+_DUE = f"(due_at <= :now OR {_PAUSE_VOID} OR failed_at < :since)"
+_FREE = f"(lease IS NULL OR leased_until <= :now OR {_LEASE_VOID})"
 
 
 class OutboxTable:
@@ -115,9 +118,9 @@ class OutboxTable:
         counts = {bool(refused): int(count) for refused, count in rows}
         leased = f"SELECT count(*) FROM outbox WHERE refused IS NULL AND NOT {_FREE.replace(':now', '?1')}"
         next_due = (
-            "SELECT min(max(CASE WHEN ?1 < failed_at THEN 0 ELSE due_at END, CASE WHEN lease IS NULL OR ?1 < leased_at"
+            f"SELECT min(max(CASE WHEN {_PAUSE_VOID} THEN 0 ELSE due_at END, CASE WHEN lease IS NULL OR {_LEASE_VOID}"
             " THEN 0 ELSE leased_until END)) FROM outbox WHERE refused IS NULL"
-        )
+        ).replace(":now", "?1")
         row = self._database.one(f"SELECT ({leased}), ({next_due})", at)
         held, due = row or (0, None)
         return Backlog(

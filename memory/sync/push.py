@@ -40,6 +40,10 @@ ROW_PAUSES = Pauses(first=2.0, most=600.0)
 
 _BATCH_BYTES = 2_000_000
 _PATIENCE = LEASE + 10.0
+_AGAIN = (0.3, 1.5)
+"""Seconds before a push that the server failed at is made again at once. Hindsight's own transactions deadlock now and
+then where several incidents arrive together; it answers 500, and a moment later takes the same."""
+
 _GIVE_UP = 3
 """Failures in a row after which it is the server that fails, not what it is given."""
 
@@ -138,12 +142,24 @@ class Push:
 
     async def _push_batch(self, batch: Sequence[Shared], report: Report) -> None:
         try:
-            await self._cloud.push(batch)
+            await self._push_insistently(batch)
         except (CloudRefused, InvalidInput) as exc:
             await self._push_singly(batch, exc, report)
             return
         await off_loop(self._note_pushed, batch)
         report.pushed += len(batch)
+
+    async def _push_insistently(self, batch: Sequence[Shared]) -> None:
+        for pause in _AGAIN:
+            try:
+                await self._cloud.push(batch)
+            except CloudFailed as exc:
+                if exc.retry_after:
+                    raise
+                await anyio.sleep(pause)
+            else:
+                return
+        await self._cloud.push(batch)
 
     async def _push_singly(self, batch: Sequence[Shared], reason: Exception, report: Report) -> None:
         """Find out which of the batch is refused; the others go. Where the first few all are and there are more, it is
