@@ -1,7 +1,7 @@
 """How fast the server starts and answers, and what it takes: the figures of the budgets.
 
     python bench/latency.py [--incidents 10000] [--vectors real|synthetic] [--calls 200] [--starts 10] [--json]
-                            [--append bench/latency.jsonl]
+                            [--append bench/latency.jsonl] [--home FOLDER]
 
 Everything is measured on real processes over stdio, beside a trivial server of the same SDK that has one tool; so
 that a slow or busy machine shows in both. `--vectors synthetic` gives the stored incidents vectors of other texts
@@ -101,6 +101,26 @@ def fill(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
     return count / (time.perf_counter() - begun)
 
 
+def filled(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
+    """As `fill`, once: a home that an earlier run filled is taken as it is.
+
+    Raises:
+        SystemExit: the home holds something else.
+    """
+    note, asked = home / "filled.json", {"incidents": count, "synthetic": synthetic}
+    if note.exists():
+        there = json.loads(note.read_text(encoding="utf-8"))
+        rate = float(there.pop("per_s"))
+        if there != asked:
+            raise SystemExit(f"{home} holds {there}, not {asked}. Give another folder.")
+        return rate
+    if (home / DATABASE_NAME).exists():
+        raise SystemExit(f"{home} holds a memory that was not filled to its end. Give another folder.")
+    rate = fill(home, parts, count, synthetic)
+    note.write_text(json.dumps({**asked, "per_s": rate}), encoding="utf-8")
+    return rate
+
+
 def first_run(home: Path) -> float:
     """What a first server does: it builds the index, and keeps that of a large memory for the next start. Returns the
     seconds that building took.
@@ -110,6 +130,7 @@ def first_run(home: Path) -> float:
     """
     memory = build_memory(Settings(INCIDENTOS_HOME=home))  # type: ignore[call-arg] # pydantic's alias
     memory.embedder.wait()
+    shutil.rmtree(home / "index", ignore_errors=True)  # of an earlier run
     begun = time.perf_counter()
     memory.warm_up()
     taken = time.perf_counter() - begun
@@ -273,15 +294,16 @@ def append(file: Path, row: dict[str, Any]) -> None:
     file.write_text("".join(json.dumps(known) + "\n" for known in rows), encoding="utf-8")
 
 
-def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int) -> dict[str, Any]:
-    """All figures, in a temporary home."""
+def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int, kept: Path | None) -> dict[str, Any]:
+    """All figures, in the kept home or a temporary one."""
     load_or_make(CACHE / "models")
     with tempfile.TemporaryDirectory(prefix="incidentos-latency-") as folder:
-        home, trivial = Path(folder), Path(folder) / "trivial_server.py"
-        shutil.copytree(CACHE / "models", home / "models")
+        home, trivial = kept or Path(folder), Path(folder) / "trivial_server.py"
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(CACHE / "models", home / "models", dirs_exist_ok=True)
         trivial.write_text(TRIVIAL, encoding="utf-8")
         print(f"storing {count:,} incidents …", file=sys.stderr, flush=True)
-        rate = fill(home, parts, count, synthetic)
+        rate = filled(home, parts, count, synthetic)
         print("building the index …", file=sys.stderr, flush=True)
         index_built_s = first_run(home)
         size = sum(path.stat().st_size for path in home.glob(f"{DATABASE_NAME}*"))
@@ -317,6 +339,9 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--data", type=Path, help="the folder of the real incidents, by default ../shared/data")
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="fill and keep this home, and take it filled next time"
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON on stdout")
     parser.add_argument("--append", type=Path, metavar="FILE", help="put the figures into this file of JSON lines")
     args = parser.parse_args()
@@ -326,7 +351,7 @@ def main() -> int:
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # for the servers: without byte code a start takes twice as long
     parts = read_parts(folder)
-    figures = rounded(measure(parts, args.incidents, args.vectors == "synthetic", args.calls, args.starts))
+    figures = rounded(measure(parts, args.incidents, args.vectors == "synthetic", args.calls, args.starts, args.home))
     if args.append:
         append(args.append, figures)
     if args.json:

@@ -257,7 +257,7 @@ class IncidentMemory:
         hits = self.recall.find(query, limit + _SPARE, scope, also)
         matches = matches_of(hits, kind, service)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
-        words = surface_forms(text)
+        words = self.recall.by_telling(surface_forms(text))
         matches = [
             replace(match, why=self._why(words, kind, match)) if position < explained else match
             for position, match in enumerate([*matches[:limit], *spare])

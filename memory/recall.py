@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -360,17 +361,19 @@ class Recall:
             return self._ids[slots[nearest]], float(cosines[nearest])
 
     def shared_terms(self, words: Mapping[str, str], incident_id: str, limit: int = 6) -> list[str]:
-        """The words that a query (its `surface_forms`) and an incident have in common, the most telling first."""
+        """The first words that a query (those of `by_telling`) and an incident have in common, in that order."""
         with self.lock:
             slot = self._slot_of.get(incident_id)
-            common = {} if slot is None else {t: word for t, word in words.items() if self._lexical.holds(slot, t)}
-            return self.telling(common, limit)
+            if slot is None:
+                return []
+            return list(islice((word for term, word in words.items() if self._lexical.holds(slot, term)), limit))
 
-    def telling(self, words: Mapping[str, str], limit: int = 6) -> list[str]:
-        """The most telling of a query's words (its `surface_forms`); a bare number says little and is none of them."""
+    def by_telling(self, words: Mapping[str, str]) -> dict[str, str]:
+        """A query's words (its `surface_forms`), the most telling first; a bare number says little and is none of
+        them."""
         with self.lock:
             found = sorted(words, key=lambda term: (-self._lexical.idf(term), term))
-            return [words[term] for term in found if not term.isdigit()][:limit]
+            return {term: words[term] for term in found if not term.isdigit()}
 
     def _query_terms(self, text: str) -> Mapping[str, float]:
         found = Counter(terms(text))

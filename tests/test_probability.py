@@ -18,6 +18,7 @@ from incidentos.memory.index.closeness import CloseLook, Closeness, opening
 from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
 from incidentos.memory.index.grams import Grams
 from incidentos.memory.index.passage import best_passage
+from incidentos.memory.index.tokens import terms
 from incidentos.memory.ports import StoredVectors
 from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_of, probability
 from incidentos.memory.recall import Hit
@@ -161,9 +162,9 @@ def test_the_opening_is_the_first_sentence_that_says_something(text: str, first:
 def test_terms_that_stand_together_are_worth_more_than_scattered_ones() -> None:
     weights = {"redi": 2.0, "evict": 1.0, "memori": 1.0}
     filler = "something quite different happened over there " * 20
-    assert best_passage(weights, "redis evicts memory", 25) == 1.0
-    assert best_passage(weights, f"redis {filler} evicts {filler} memory", 25) == 0.5
-    assert best_passage({}, "redis", 25) == best_passage(weights, "", 25) == 0.0
+    assert best_passage(weights, terms("redis evicts memory"), 25) == 1.0
+    assert best_passage(weights, terms(f"redis {filler} evicts {filler} memory"), 25) == 0.5
+    assert best_passage({}, ["redis"], 25) == best_passage(weights, [], 25) == 0.0
 
 
 def test_the_heading_is_embedded_and_compared_and_not_searched(make: Make) -> None:

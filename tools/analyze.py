@@ -40,7 +40,7 @@ SHOWN = 5
 SHOWN_UNALIKE = 3
 """Matches that are shown where none of them counts."""
 
-MAX_LOOKED = 20_000
+MAX_LOOKED, _NAMED = 20_000, 6
 """Characters of an alert whose words are named where nothing is alike."""
 
 FEW = 3
@@ -151,7 +151,7 @@ def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, ve
 
 
 def _looked_for(memory: IncidentMemory, incident: Incident) -> str:
-    words = memory.recall.telling(surface_forms(incident.text[:MAX_LOOKED]))
+    words = list(memory.recall.by_telling(surface_forms(incident.text[:MAX_LOOKED])).values())[:_NAMED]
     what = f"{', '.join(words)} and for the meaning of the whole" if words else "the meaning of the whole"
     if memory.recall.model is None:
         what = ", ".join(words) or "its letters"

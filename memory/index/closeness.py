@@ -20,6 +20,9 @@ PASSAGE, OPENING = 60, 25
 measured, half and double of either rank answers no better."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_LONGEST = 20_000
+"""Characters of a document that are searched for passages."""
+
 _LEAST_OPENING = 12
 """Characters of an opening: a shorter first line ("FIRING:", "P1") says nothing."""
 
@@ -74,12 +77,13 @@ class CloseLook:
     def at(self, place: int) -> Closeness:
         """How near the document at that place comes."""
         stored = self._found[place]
+        its_terms = terms(stored.incident.text[:_LONGEST])
         its_heading = None if stored.vectors is None else heading_vector(stored.vectors)
         return Closeness(
             letters=float(self._alike.coverage[place]),
             heading=float(self._alike.headings[place]),
-            passage=best_passage(self._telling, stored.incident.text, PASSAGE),
-            opening=best_passage(self._telling_first, stored.incident.text, OPENING),
+            passage=best_passage(self._telling, its_terms, PASSAGE),
+            opening=best_passage(self._telling_first, its_terms, OPENING),
             title=None if self._vector is None or its_heading is None else float(its_heading @ self._vector),
         )
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-
-from .tokens import terms
-
-_LONGEST = 20_000
-"""Characters of a text that are read."""
+from collections.abc import Mapping, Sequence
 
 
-def best_passage(weights: Mapping[str, float], text: str, window: int) -> float:
-    """The weight of the distinct terms in the passage of the text (so many terms in a row) that holds the most, as a
-    share of all weights: 0 to 1."""
+def best_passage(weights: Mapping[str, float], text: Sequence[str], window: int) -> float:
+    """The weight of the distinct terms in the passage of the text (so many of its terms in a row) that holds the most,
+    as a share of all weights: 0 to 1."""
     total = sum(weights.values())
     if total <= 0:
         return 0.0
-    found = [(place, term) for place, term in enumerate(terms(text[:_LONGEST])) if term in weights]
+    found = [(place, term) for place, term in enumerate(text) if term in weights]
     within: Counter[str] = Counter()
     held = best = 0.0
     first = 0
