@@ -18,18 +18,15 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from .causes import same_cause, type_of_cause
+import numpy as np
+
+from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
 from .recall import Hit
+from .rivals import Figures, leads
 
 COUNTS_FROM = 0.57
 """A match of at least this probability counts. Two of them give 1 − 0.8·0.43² = 85 %, the ladder's second step."""
-
-FIRST = 12
-"""The first hits, among which a match has its rivals."""
-
-SIBLINGS = 0.8
-"""Cosine of the whole texts from which two hits are accounts of one problem; measured, 0.8 and 0.9 tie, 0.7 loses."""
 
 _MODEL_FILE = Path(__file__).with_name("probability.toml")
 
@@ -60,6 +57,10 @@ ARMS: Mapping[str, Arm] = {
 
 _OPENING_NOISE = 0.24
 """`Arm.noise` of the opening."""
+
+_TITLE = list(ARMS).index("title")
+_SPREADS = np.array([[arm.spread] for arm in ARMS.values()])
+_NOISES = np.array([*(arm.noise for arm in ARMS.values()), _OPENING_NOISE])
 
 _ALIKE = 0.15
 """How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
@@ -165,16 +166,17 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
     same_type = [kind is not FailureType.OTHER and kind is hit.incident.failure_type for hit in hits]
     same_service = [_same_service(service, hit.incident.service) for hit in hits]
     order = sorted(range(len(hits)), key=lambda i: -(hits[i].score + same_type[i] + 0.5 * same_service[i]))
-    first = [hits[i] for i in order[:FIRST]]
+    found = [hits[i] for i in order]
+    lead = _leads(found)
+    agreement = np.nanmean(np.tanh(lead[: len(ARMS)] / _SPREADS), axis=0) if found else lead
     matches = []
-    for i in order:
-        hit = hits[i]
-        rivals = [rival for rival in first if rival is not hit and not _siblings(hit, rival)]
+    for place, (i, hit) in enumerate(zip(order, found, strict=True)):
+        lead_title = float(lead[_TITLE, place])
         evidence = Evidence(
             letters=hit.closeness.letters,
-            agreement=_agreement(hit, rivals),
-            lead_opening=_lead(lambda its: its.closeness.opening, _OPENING_NOISE, hit, rivals) or 0.0,
-            lead_title=_lead(ARMS["title"].figure, ARMS["title"].noise, hit, rivals),
+            agreement=float(agreement[place]),
+            lead_opening=float(lead[-1, place]),
+            lead_title=None if math.isnan(lead_title) else lead_title,
             nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
@@ -183,13 +185,11 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
     return matches
 
 
-def _agreement(hit: Hit, rivals: Sequence[Hit]) -> float:
-    leads = [
-        math.tanh(lead / arm.spread)
-        for arm in ARMS.values()
-        if (lead := _lead(arm.figure, arm.noise, hit, rivals)) is not None
-    ]
-    return sum(leads) / len(leads)
+def _leads(hits: Sequence[Hit]) -> Figures:
+    """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
+    ways = [arm.figure for arm in ARMS.values()]
+    figures = [[figure(hit) for hit in hits] for figure in ways] + [[hit.closeness.opening for hit in hits]]
+    return leads(hits, np.array(figures, dtype=np.float64), _NOISES)  # None becomes NaN
 
 
 def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> bool:
@@ -206,19 +206,5 @@ def _alike(hit: Hit) -> float:
     return min(1.0, max(0.0, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
 
 
-def _lead(figure: Callable[[Hit], float | None], noise: float, hit: Hit, rivals: Sequence[Hit]) -> float | None:
-    """What the hit's figure has over the best rival's, or over the noise where the rivals are below it; None where the
-    hit has no such figure."""
-    own = figure(hit)
-    return None if own is None else own - max(noise, *(figure(rival) or 0.0 for rival in rivals), 0.0)
-
-
 def _same_service(one: str | None, other: str | None) -> bool:
     return bool(one and other and normalise(one) == normalise(other))
-
-
-def _siblings(one: Hit, other: Hit) -> bool:
-    """Whether two hits are accounts of one problem: alike in text, or of the same cause."""
-    if one.vector is not None and other.vector is not None and float(one.vector @ other.vector) >= SIBLINGS:
-        return True
-    return same_cause(one.incident, other.incident)

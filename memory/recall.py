@@ -307,9 +307,8 @@ class Recall:
             stored = [found[self._ids[slot]] for slot in top]
             close = stored[: RERANKED + len(extra)]
             look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), close)
-            score[top[: len(close)]] += (
-                np.float32(GRAM_WEIGHT) * look.likeness
-            )  # never negative: the others stay behind
+            # Never negative: the others stay behind.
+            score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
@@ -369,8 +368,7 @@ class Recall:
             return list(islice((word for term, word in words.items() if self._lexical.holds(slot, term)), limit))
 
     def by_telling(self, words: Mapping[str, str]) -> dict[str, str]:
-        """A query's words (its `surface_forms`), the most telling first; a bare number says little and is none of
-        them."""
+        """A query's words (its `surface_forms`), the most telling first; a bare number is none of them."""
         with self.lock:
             found = sorted(words, key=lambda term: (-self._lexical.idf(term), term))
             return {term: words[term] for term in found if not term.isdigit()}
