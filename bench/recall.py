@@ -1,12 +1,13 @@
 """Ranks the documents of a retrieval set for every query, and states how sure it is of the first.
 
-    python bench/recall.py SET [--queries FILE] --out RUN.jsonl [--method ours|fused|bm25|semantic|original]
+    python bench/recall.py SET [--queries FILE] --out RUN.jsonl [--method METHOD]
 
 SET is a set's name or its folder. Each line of the run is {"query_id", "ranking": up to 100 ids, "confidence"};
 `score.py` of the sets computes the figures. The methods:
 
 ours       what serves users: `IncidentMemory.find`
 text       the same, without the time of the query: where a set states it, nearness in time counts
+reference  as text, with the model as its authors publish it (float32) in the place of the quantised one
 fused      the same hits in the order of `Recall.find`, that is by the fused score
 bm25       without vectors, as it is while the embedding model loads: BM25 and the comparison by letters
 semantic   the vectors alone
@@ -36,7 +37,7 @@ from incidentos.memory.ports import Embedder
 from incidentos.memory.recall import Hit, Query, Scope
 from incidentos.memory.stores.sqlite import SqliteStore
 
-METHODS = ("ours", "text", "fused", "bm25", "semantic", "original")
+METHODS = ("ours", "text", "reference", "fused", "bm25", "semantic", "original")
 DEPTH = 100
 _IMPORT_BATCH = 200
 
@@ -150,8 +151,10 @@ def run(folder: Path, queries: Path, out: Path, method: str, cache: Path) -> int
         if method == "original":
             write(original(documents, cache))
         else:
-            by = {"ours": ours, "text": text, "fused": fused, "bm25": bm25, "semantic": semantic}[method]
-            with memory_of(documents, fast_embedder(cache)) as memory:
+            by = {"ours": ours, "text": text, "reference": text, "fused": fused, "bm25": bm25, "semantic": semantic}[
+                method
+            ]
+            with memory_of(documents, (reference if method == "reference" else fast_embedder)(cache)) as memory:
                 write(lambda question, scope: by(memory, question, scope))
     return len(questions)
 

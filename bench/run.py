@@ -29,6 +29,7 @@ STATED = ("ours", "original")
 _NAMES = {
     "ours": "IncidentOS (`find_similar`)",
     "text": "the same, without the time of the query",
+    "reference": "the same without the time, by the float32 model",
     "fused": "the same hits in the order of the fused score",
     "bm25": "words and letters alone (while the model loads)",
     "semantic": "embeddings alone",
