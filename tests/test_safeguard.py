@@ -177,7 +177,7 @@ def test_whatever_is_written_a_check_never_does_more_than_read(text: str) -> Non
         ("kubectl logs -n NAMESPACE POD_NAME", ("NAMESPACE", "POD_NAME")),
         ("oc get events | grep NODE_NAME", ("NODE_NAME",)),
         ("rbd mirror image status POOL_NAME/IMAGE_NAME", ("POOL_NAME", "IMAGE_NAME")),
-        ("curl -d '{\"pod\": \"POD_NAME\"}' http://x", ("POD_NAME",)),
+        ('curl -d \'{"pod": "POD_NAME"}\' http://x', ("POD_NAME",)),
         ("kill -9 YOUR_PID; strace -p PID", ("YOUR_PID", "PID")),
         ("psql -c 'SELECT pg_terminate_backend(PID)'", ("PID",)),
         ("kubectl logs @POD@ -n __NS_NAME__", ("@POD@", "__NS_NAME__")),
