@@ -95,7 +95,7 @@ def export(memory: IncidentMemory, out: Path | None) -> int:
                     os.fsync(file.fileno())
                     file.close()
                     temporary.replace(out)
-                except BaseException:
+                except BaseException:  # raised again: an interrupt, too, leaves no half file
                     temporary.unlink(missing_ok=True)
                     raise
         except OSError as exc:

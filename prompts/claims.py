@@ -16,8 +16,8 @@ _TAG = re.compile(r"</?[a-z!][^<>]*>|</?(?:script|img|iframe|svg|style|link|obje
 _HOST = re.compile(r"(?<![\w.@-])(?:[^\W_][\w-]*\.)+[^\W\d_][\w-]+\b(?::\d+)?(?P<path>/\S*)?")
 _NO_HOST = re.compile(r"(?:node|next|vue|express)\.js|(?:e\.g|i\.e)\.?")
 _BACKTICKED = re.compile(r"`+([^`]+)`*")
-_JOINED = re.compile(r"\S+ ?(?:\|\|?|&&) ?\S+|\$\([^)]*\)?|\S+ ?>>? ?/\S+")
-_OPTION = re.compile(r"\S+ --?[a-z][\w-]*")
+_JOINED = re.compile(r"(?<!\S)\S+ ?(?:\|\|?|&&) ?\S+|\$\([^)]*\)?|(?<!\S)\S+ ?>>? ?/\S+")
+_OPTION = re.compile(r"(?<!\S)\S+ --?[a-z][\w-]*")
 _ALWAYS_RUN = (
     "kubectl|oc|psql|pg_ctl|pg_dump|mysqladmin|mysqldump|redis-cli|mongosh|etcdctl|rabbitmqctl|systemctl|journalctl|"
     "crictl|ctr|nsenter|docker-compose|ansible-playbook|iptables|ip6tables|nft|tcpdump|nslookup|dig|openssl|curl|wget|"

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from ..memory.failure_types import LABELS, classify
+from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Outcome, Step, normalise
 from ..memory.index.tokens import terms
 from ..memory.probability import COUNTS_FROM, Match
 from ..memory.record import dumps
 from ..memory.risk import Risk, risk_of
 from ..memory.runbook import Action, command_key, from_matches
+from .cause import agrees, share
 from .claims import commands_in, destroys, hosts_in, markup_in
+from .counts import tells_our_counts, unknown_counts
 from .evidence import Draft, Evidence, harmless, line
 from .playbooks import playbook
 from .reply import Reply, ReplyStep
@@ -58,18 +59,6 @@ _LINK = re.compile(
 _SAID_TWICE = re.compile(r"^(?:the )?root cause is ", re.IGNORECASE)
 _SAME_STEP = 0.5
 """A step without a command is one of a source where they share this much of the shorter one's terms."""
-_SAME_CAUSE = 0.4
-"""As between two root causes (`memory.causes`)."""
-_SAME_CAUSE_IN_OTHER_WORDS = 0.6
-"""The same where the hypothesis' words speak of another failure type. A judgment: the words must then do more to prove it."""
-_SAME_CAUSE_OF_SAME_TYPE = 0.2
-"""The same where both speak of the one failure type. A judgment: the type alone is what an invented cause shares, too."""
-_INVENTED = 0.3
-"""The share of a hypothesis' terms that may stand in no evidence: room for other words, none for another story."""
-_NOT = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|no longer|rather than|instead of|other than|unrelated|ruled out|excluded|denied|"
-    r"disproved|unlike|false|untrue)\b|n't\b|^(?:the root cause is )?no\b"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +151,14 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
     for name in ("hypothesis", "why"):
         if not texts[name].strip():
             yield "an empty field", f"{name}: it is empty."
+    incidents = len(draft.leading.matches) if draft.leading else 0
     for name, text in texts.items():
         plain = normalise(text).replace("’", "'")
         for phrase in sorted(set(_FILLER.findall(plain))):
             yield "filler", f"{name}: leave out {phrase!r}; say what is so, or nothing."
         if any(link not in known.sources for link in _LINK.findall(plain)):
             yield "a link or markup", f"{name}: give no link and no markup; a command has a field of its own."
-        if _OURS.search(text):
+        if _OURS.search(text) or (plain not in known.sources and tells_our_counts(plain, incidents)):
             yield "a count or a confidence", f"{name}: give no confidence, no count of incidents and no success rate."
         if markup_in(text, known.sources) or hosts_in(text, known.sources, known.told):
             yield "a link or markup", f"{name}: give no markup, and no host that the evidence does not name."
@@ -180,36 +170,9 @@ def _faults(reply: Reply, draft: Draft, known: _Known, evidence: Evidence) -> It
             figures = ", ".join(word for word in unknown if _FIGURE.fullmatch(word))
             what = f"these figures: {figures}" if figures else f"{len(unknown)} names or ids"
             yield "a figure or name from nowhere", f"{name}: the evidence does not hold {what}."
-    if draft.leading is not None and not _agrees(reply.hypothesis, draft, known.terms):
+    if draft.leading is not None and not agrees(_SAID_TWICE.sub("", reply.hypothesis), draft, known.terms):
         kind = LABELS[draft.leading.failure_type]
         yield "another cause", f"hypothesis: the incidents marked LEADING had another cause ({kind}); name that one."
-
-
-def _agrees(hypothesis: str, draft: Draft, told: frozenset[str]) -> bool:
-    """Whether the hypothesis is the one that the confidence is of. `told` is every term of the evidence."""
-    assert draft.leading is not None
-    causes = [cause for match in draft.leading.matches if (cause := match.incident.root_cause or "")]
-    kind = draft.leading.failure_type
-    named = classify(None, "", hypothesis)
-    same_kind = named is kind and kind is not FailureType.OTHER
-    if not causes:
-        return same_kind
-    denied = Counter(_NOT.findall(normalise(hypothesis).replace("’", "'")))
-    if not any(denied <= Counter(_NOT.findall(normalise(cause).replace("’", "'"))) for cause in causes):
-        return False
-    mine = set(terms(hypothesis))
-    if len(invented := mine - told) > 1 and len(invented) > _INVENTED * len(mine):
-        return False
-    shared = max(_share(mine, set(terms(cause))) for cause in causes)
-    if same_kind:
-        return shared >= _SAME_CAUSE_OF_SAME_TYPE
-    speaks_of_another = FailureType.OTHER not in {kind, named}
-    return shared >= (_SAME_CAUSE_IN_OTHER_WORDS if speaks_of_another else _SAME_CAUSE)
-
-
-def _share(one: set[str], other: set[str]) -> float:
-    shorter = min(len(one), len(other))
-    return len(one & other) / shorter if shorter else 0.0
 
 
 def plain_command(command: str) -> str:
@@ -301,7 +264,8 @@ class _Known:
             for name in _NAME.findall(plain)
             if ("_" in name or any(c.isdigit() for c in name)) and not _FIGURE.fullmatch(name)
         ]
-        return [word for word in dict.fromkeys(words) if not self._holds(word)]
+        unknown = [word for word in dict.fromkeys(words) if not self._holds(word)]
+        return [*unknown, *unknown_counts(plain, self._text)]
 
     def _holds(self, word: str) -> bool:
         return re.search(rf"(?<![\d.]){re.escape(word)}(?!\d)", self._text) is not None
@@ -355,7 +319,7 @@ class _Known:
             return self._exact.get(plain_command(command))
         mine = set(terms(step.action))
         cited = {source.strip("[] ") for source in step.sources}
-        alike = [(_share(mine, set(terms(_said(a.action)))), a) for a in self._own if cited & set(a.sources)]
+        alike = [(share(mine, set(terms(_said(a.action)))), a) for a in self._own if cited & set(a.sources)]
         best = max(alike, key=lambda pair: pair[0], default=None)
         return best[1] if best and best[0] >= _SAME_STEP else None
 

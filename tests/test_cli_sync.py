@@ -141,7 +141,10 @@ def test_a_sync_with_nobody_there_says_so_and_keeps_the_backlog(run: Any, tmp_pa
         assert "cannot be reached" in str(store.state("last_error"))
 
 
-def test_the_doctor_says_what_is_wrong_what_waits_and_what_was_set_aside(run: Any, tmp_path: Path) -> None:
+def test_the_doctor_says_what_is_wrong_what_waits_and_what_was_set_aside(
+    run: Any, tmp_path: Path, model_cache: Path
+) -> None:
+    (tmp_path / "models").symlink_to(model_cache, target_is_directory=True)  # the doctor would make the model again
     with closing(SqliteStore(tmp_path / "memory.db")) as store:
         store.refuse("a1", 1, "Hindsight refuses it (422): too \x1b[31modd.")
         store.note_state("last_error", "It was down.")

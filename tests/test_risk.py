@@ -429,6 +429,10 @@ _HOSTILE = [
     "mongosh --eval '" + "print(" * 2_000 + "'",
     "curl " + "-H a " * 3_000,
     "git " + "-x " * 5_000,
+    "x" * 15_990,
+    "find . -exec " * 1_230,
+    "ssh h '" + "find . -exec eval " * 880 + "'",
+    "python -c '" + "xxd -r " * 2_280 + "'",
 ]  # fmt: skip
 
 

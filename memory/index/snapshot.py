@@ -113,7 +113,7 @@ def save(
                 os.fsync(file.fileno())
         target = folder / f"snapshot-{secrets.token_hex(8)}"
         work.rename(target)
-    except BaseException:
+    except BaseException:  # raised again: an interrupt, too, leaves no half snapshot
         shutil.rmtree(work, ignore_errors=True)
         raise
     for old in folder.glob("snapshot-*"):

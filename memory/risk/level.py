@@ -36,7 +36,7 @@ _DESTRUCTIVE_WORD = re.compile(
 # Where a text is too long or too broken to be read, also what is destructive without such a word.
 _DESTRUCTIVE_ELSEWHERE = re.compile(
     r"\bdd\s[^\n]{0,200}\bof=|\bhalt\b|\bdrain\b|\bunlink\b|--hard\b|\b(?:ip6?tables|nft)\b[^\n]{0,80}\s-[FX]\b"
-    r"|\bterraform\s+apply\b|-delete\b|\bupdate\s|\bmerge\s+into\b|>\s*/(?:etc|dev/(?:sd|nvme|vd|xvd))|(?:base64\s+-\S+|xxd\s+-r)[^\n|]*\|\s*(?:sudo\s+)?\w*sh\b|\b(?:un)?del\b"
+    r"|\bterraform\s+apply\b|-delete\b|\bupdate\s|\bmerge\s+into\b|>\s*/(?:etc|dev/(?:sd|nvme|vd|xvd))|(?:base64\s+-\S+|xxd\s+-r)[^\n|]{0,500}\|\s*(?:sudo\s+)?\w*sh\b|\b(?:un)?del\b"
 )
 
 

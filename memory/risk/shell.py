@@ -19,6 +19,9 @@ MAX_DEPTH = 6
 MAX_PARTS = 2_000
 """Simple commands that are judged in one call, scripts within scripts included."""
 
+MAX_READ = 20 * MAX_LENGTH
+"""Characters that are read in one call. `find -exec find -exec …` reads its end once for each beginning."""
+
 # `<pod>`, `<your namespace>`, `{{ pod }}`: what a runbook leaves to the reader. In a shell `<pod>` would be
 # two redirections; it is one only where a directory of the system follows (`cat <a>/etc/passwd`).
 _PLACEHOLDER = re.compile(
@@ -42,7 +45,7 @@ _RUNNING_VARIABLE = re.compile(
     r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|RSYNC_RSH|TAR_OPTIONS|TAPE|PROMPT_COMMAND)=(?!cat$|less$|$)"
 )
 
-_FORK_BOMB = re.compile(r"([\w:.]+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")
+_FORK_BOMB = re.compile(r"(?<![\w:.])([\w:.]{1,64})\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")
 
 
 @cache
@@ -64,7 +67,8 @@ class ShellJudge:
 
     def __init__(self, whole: str) -> None:
         self.whole, self.understood = whole, True
-        self.depth, self.parts = 0, 0
+        self.depth, self.parts, self.read = 0, 0, 0
+        self._opaque: Risk | None = None
 
     def top(self, command: str) -> Risk:
         """The risk of a whole command: a shell script, SQL or a Redis command, perhaps behind a prompt."""
@@ -90,14 +94,25 @@ class ShellJudge:
     def opaque(self) -> Risk:
         """Something unseen runs; the words around it are all there is to go by."""
         self.understood = False
-        return DESTROY if destructive_words(self.whole, thorough=True) else CHANGE
+        if self._opaque is None:  # asked for each word that a variable may have made
+            self._opaque = DESTROY if destructive_words(self.whole, thorough=True) else CHANGE
+        return self._opaque
+
+    def _spent(self, text_length: int) -> bool:
+        """Whether reading so many characters more would take too long: then the words of the whole are the answer."""
+        self.read += text_length
+        return self.read > MAX_READ
 
     def _by_scan(self, text: str) -> Risk:
         self.understood = False
+        if self._spent(len(text)):
+            return self.opaque()
         return DESTROY if destructive_words(text, thorough=True) else CHANGE
 
     def script(self, text: str) -> Risk:
         """The risk of a shell script."""
+        if self._spent(len(text)):
+            return self.opaque()
         text = _PLACEHOLDER.sub("PLACEHOLDER", text)
         if len(text) > MAX_LENGTH or self.depth >= MAX_DEPTH:
             return self._by_scan(text)
@@ -112,6 +127,8 @@ class ShellJudge:
     def argv(self, words: Sequence[str], stdin: str | None = None) -> Risk:
         """The risk of one simple command."""
         self.parts += 1
+        if self.read > MAX_READ or self._spent(sum(map(len, words))):
+            return self.opaque()
         if self.parts > MAX_PARTS or self.depth >= 4 * MAX_DEPTH:
             return self._by_scan(" ".join(words))
         if not words:

@@ -100,15 +100,23 @@ def _kill(call: Call, judge: Judge) -> Risk:
     return CHANGE if any(n in _GENTLE_SIGNALS for n in names) else DESTROY
 
 
+_MOST_RUNS = 10
+"""Commands of one `find` that are read."""
+
+
 def _find(call: Call, judge: Judge) -> Risk:
     """`find` reads, unless it deletes, writes a list or runs a command on what it finds."""
     risks, args = [READ], list(call.args)
+    runs = 0
     for i, arg in enumerate(args):
+        if runs > _MOST_RUNS:  # each may hold all that follow
+            return worst(*risks, judge.opaque(), by_words(args))
         if arg == "-delete":
             risks.append(DESTROY)
         elif arg.startswith(("-fprint", "-fls")):
             risks.append(worst(CHANGE, *(target_risk(path) for path in args[i + 1 : i + 2])))
         elif arg in ("-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"):
+            runs += 1
             rest = args[i + 1 :]
             end = next((j for j, a in enumerate(rest) if a in (";", "+")), len(rest))
             risks.append(judge.argv(rest[:end]) if rest[:end] else CHANGE)
@@ -157,7 +165,9 @@ def _awk(call: Call, judge: Judge) -> Risk:
     code = " ".join(call.args)
     if re.search(r"\bsystem\s*\(|\|\s*getline|\|\s*\"|\|&", code):
         return worst(CHANGE, by_words(call.args))
-    writes = re.search(r"print[^;}\n]*[>|]|>>", code) or any(a in ("-i", "-f", "--file", "-l") for a in call.args)
+    prints = (statement[at:] for statement in re.split(r"[;}\n]", code) if (at := statement.find("print")) >= 0)
+    writes = ">>" in code or any(">" in said or "|" in said for said in prints)
+    writes = writes or any(a in ("-i", "-f", "--file", "-l") for a in call.args)
     return CHANGE if writes else READ
 
 

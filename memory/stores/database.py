@@ -44,7 +44,7 @@ class Database:
             self.connection = self.connect()
             try:
                 self._migrate()
-            except BaseException:
+            except BaseException:  # raised again: nobody else knows of the connection
                 self.connection.close()
                 raise
 
@@ -64,7 +64,7 @@ class Database:
             try:
                 yield
                 self.connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # raised again: an interrupt, too, ends the transaction
                 if self.connection.in_transaction:  # a full disk rolls back by itself
                     self.connection.execute("ROLLBACK")
                 raise

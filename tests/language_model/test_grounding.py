@@ -311,6 +311,40 @@ def test_what_stands_in_the_evidence_and_how_people_count_is_none(why: str) -> N
     assert checked(why=why).written is not None
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "The rollback worked four of five times.",
+        "It happened twice before.",
+        "It failed three times.",
+        "Four past incidents say so.",
+        "It fixed it nine out of ten times.",
+        "This held every time.",
+    ],
+)
+def test_a_count_in_words_is_ours_too(why: str) -> None:
+    assert "a count or a confidence" in checked(why=why).kinds
+    assert "a count or a confidence" in checked(steps=[step(COUNT, expect=why)]).kinds
+
+
+@pytest.mark.parametrize(
+    "why", ["Requests wait twice as long.", "Forty-two sessions wait.", "It waits seven hundred seconds."]
+)
+def test_a_figure_in_words_from_nowhere_is_a_fault(why: str) -> None:
+    assert checked(why=why).kinds == ("a figure or name from nowhere",)
+
+
+def test_a_figure_in_words_of_the_evidence_is_none() -> None:
+    about = draft()
+    about = replace(
+        about, incident=replace(about.incident, description="It retries 2 times with 42 sessions since 02:10")
+    )
+    assert checked(about, why="It retries twice, and forty-two sessions wait 30000ms.").written is not None
+    assert checked(why="Both past incidents leave two of three pods waiting at once.").written is not None
+    one = checked(draft(MATCHES[:1]), why="Both past incidents say so.", steps=[step(COUNT)])
+    assert one.kinds == ("a count or a confidence",)
+
+
 def test_an_expected_figure_from_nowhere_is_left_out() -> None:
     found = actions(checked(steps=[step(COUNT, expect="Below 37 idle sessions.")]))
     assert found[0].expect is None
@@ -337,10 +371,23 @@ def test_advice_with_a_figure_from_nowhere_gives_way_to_the_memory_s_own() -> No
         f"a slow query instead of {CAUSE}",
         f"it isn’t {CAUSE}",
         "connection pool exhausted because payroll attackers flooded the login page",
+        "the payments team set a rolling restart of auth-service and the pool went idle",
     ],
 )
 def test_a_denied_or_invented_cause_does_not_get_the_confidence_of_the_real_one(cause: str) -> None:
     assert "another cause" in checked(hypothesis=cause).kinds
+
+
+def test_the_cause_of_another_incident_that_was_told_is_not_the_leading_one() -> None:
+    """Each word of it stands in the evidence."""
+    other = past("inc-3", (COUNT, W), cause="the nightly export of reports opens sessions in the pool without a limit")
+    about = draft()
+    about = replace(
+        about, matches=(*MATCHES, other), others=(Hypothesis("the export", FailureType.CONNECTION_POOL, (other,)),)
+    )
+    told = "the nightly export of reports opens sessions without a limit and keeps the pool"
+    assert "another cause" in checked(about, hypothesis=told).kinds
+    assert checked(about, hypothesis=f"{CAUSE} for the sessions").written is not None
 
 
 def test_a_cause_that_says_not_itself_may_be_told() -> None:
