@@ -206,7 +206,8 @@ def _best(
     """Cosines of the documents of a matrix: of the first row of each, and the best of its rows."""
     with np.errstate(invalid="ignore", over="ignore"):
         cosines = rows @ query
-    if not (cosines.max(initial=0) <= _LONGEST and cosines.min(initial=0) >= -_LONGEST):  # so that NaN is caught, without a copy
+    # Put so that NaN, which is neither more nor less, is caught, too; and without a copy of very many.
+    if not (cosines.max(initial=0) <= _LONGEST and cosines.min(initial=0) >= -_LONGEST):
         cosines = np.where(np.abs(cosines) <= _LONGEST, cosines, np.float32(0))
     if len(cosines) == len(starts):  # one vector each
         return cosines, cosines
