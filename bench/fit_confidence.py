@@ -245,8 +245,8 @@ def main() -> int:
         rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, [deal.tolist() for deal in deals]))
         if name == "with_vectors":
             pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(deals[0], right, strict=True)]
-            in_use = [answer.match.probability for answer in found]
-            rows.append(row("the weights in use, which have seen these answers", bench, found, [in_use]))
+            seen = stated(table(found, features), *models[name])
+            rows.append(row("fitted to all of them, which it has seen", bench, found, [seen.tolist()]))
     found, sure = ladder(bench, args.cache)
     rows.append(row("the original's ladder", bench, found, [sure]))
     report = "\n\n".join(
