@@ -6,9 +6,10 @@ Every dev query of the sets is asked as it is and once with every right answer r
 that serves users. A logistic regression over `Evidence` of the first match is fitted to all sets at once, and the same
 for recall by words alone. Without `--write` nothing but the figures is made.
 
-The figures are cross-validated: the queries are cut into ten parts, and a part is judged by the model that was fitted
-to the other nine, so no query is judged by a model that has seen it, with or without its right answer. `score.py` itself
-computes them, over the sets together; beside them the original's ladder.
+The figures are cross-validated: the queries are dealt into ten parts, and a part is judged by the model that was fitted
+to the other nine, so no query is judged by a model that has seen it, with or without its right answer. That is done for
+ten deals, and mean ± standard deviation over them is stated, since the luck of one deal moves the last digit. `score.py`
+itself computes the figures, over the sets together; beside them the original's ladder.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ RECORDS = {"same_failure_type": 0.8, "same_service": 0.5}
 """Log-odds that are a judgment: the sets state neither. A guess from words is no stated type and adds nothing."""
 
 FEATURES = {
-    "with_vectors": ("letters", "agreement", "lead_opening", "lead_title", "nearness"),
-    "words_alone": ("letters", "agreement", "lead_opening", "nearness"),
+    "with_vectors": ("held", "agreement", "lead_title", "nearness"),
+    "words_alone": ("held", "agreement", "nearness"),
 }
 TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
@@ -51,7 +52,7 @@ MOST_NEARNESS = 3.5
 """Log-odds that the same hour adds at most. The only set that states times, of one operator's status reports, would give it
 5; an alert that is alike by chance, minutes after another, must not be made certain by it."""
 
-FOLDS = 10
+FOLDS = DEALS = 10
 
 SURE = 0.85
 """Stated probability from which an answer is called sure, as in `score.py`."""
@@ -134,11 +135,11 @@ def stated(features: npt.NDArray[np.float64], intercept: float, weights: npt.NDA
     return np.asarray(1 / (1 + np.exp(-(intercept + features @ weights))))
 
 
-def cross_validated(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """The probability of each answer, by the model that was fitted without its query."""
+def cross_validated(found: Sequence[Answer], names: Sequence[str], seed: int = 0) -> npt.NDArray[np.float64]:
+    """The probability of each answer, by the model that was fitted without its query; the seed deals the parts."""
     features, right = table(found, names), np.array([answer.right for answer in found])
     queries = sorted({(answer.set_name, answer.query_id) for answer in found})
-    part = dict(zip(queries, np.random.default_rng(0).permutation(len(queries)) % FOLDS, strict=True))
+    part = dict(zip(queries, np.random.default_rng(seed).permutation(len(queries)) % FOLDS, strict=True))
     of = np.array([part[answer.set_name, answer.query_id] for answer in found])
     result = np.zeros(len(found))
     for number in range(FOLDS):
@@ -192,13 +193,19 @@ def ladder(bench: Path, cache: Path) -> tuple[list[Answer], list[float]]:
     return found, confidence
 
 
-def row(name: str, bench: Path, found: Sequence[Answer], confidence: Sequence[float]) -> list[str]:
-    """One row of the table."""
-    measured = figures(bench, found, confidence)
-    reach = np.mean([p >= SURE for answer, p in zip(found, confidence, strict=True) if not answer.novel])
-    right = measured["right_when_stated>=0.85"]
-    told = "none" if right is None else f"{right:.1%} of {measured['stated>=0.85']}"
-    return [name, *(f"{measured[key]:.3f}" for key in ("right", "auroc", "ece", "brier")), told, f"{reach:.0%}"]
+def row(name: str, bench: Path, found: Sequence[Answer], deals: Sequence[Sequence[float]]) -> list[str]:
+    """One row of the table: mean ± standard deviation over what was stated in each deal."""
+    measured = [figures(bench, found, confidence) for confidence in deals]
+    asked = np.array([not answer.novel for answer in found])
+    reach = np.mean([np.mean(np.array(confidence)[asked] >= SURE) for confidence in deals])
+    sure = np.mean([each["stated>=0.85"] for each in measured])
+    right = [share for each in measured if (share := each["right_when_stated>=0.85"]) is not None]
+    told = f"{np.mean(right):.1%} of {sure:.0f}" if right else "none"
+    cells = [f"{measured[0]['right']:.3f}"]
+    for key in ("auroc", "ece", "brier"):
+        values = [each[key] for each in measured]
+        cells.append(f"{np.mean(values):.3f}" + (f" ± {np.std(values):.3f}" if len(values) > 1 else ""))
+    return [name, *cells, told, f"{reach:.0%}"]
 
 
 def write(models: dict[str, tuple[float, npt.NDArray[np.float64]]]) -> None:
@@ -233,20 +240,21 @@ def main() -> int:
     for name, features in FEATURES.items():
         found = answers(bench, args.cache, vectors=name == "with_vectors")
         right = np.array([answer.right for answer in found])
-        crossed = cross_validated(found, features)
+        deals = [cross_validated(found, features, seed) for seed in range(DEALS)]
         models[name] = fit(table(found, features), right)
-        rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, crossed.tolist()))
+        rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, [deal.tolist() for deal in deals]))
         if name == "with_vectors":
-            pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(crossed, right, strict=True)]
-            in_use = [answer.match.probability for answer in found]
-            rows.append(row("the weights in use, which have seen these answers", bench, found, in_use))
+            pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(deals[0], right, strict=True)]
+            seen = stated(table(found, features), *models[name])
+            rows.append(row("fitted to all of them, which it has seen", bench, found, [seen.tolist()]))
     found, sure = ladder(bench, args.cache)
-    rows.append(row("the original's ladder", bench, found, sure))
+    rows.append(row("the original's ladder", bench, found, [sure]))
     report = "\n\n".join(
         (
             "# Confidence",
             f"Written by `bench/fit_confidence.py`. {len(found)} answers: the dev queries of {', '.join(SETS)}, each once "
-            f"as it is and once with every right answer removed. IncidentOS is cross-validated in {FOLDS} parts, by query.",
+            f"as it is and once with every right answer removed. IncidentOS is cross-validated in {FOLDS} parts, by query: "
+            f"mean ± standard deviation over {DEALS} deals of the queries.",
             table_of(HEAD, rows),
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,6 @@ def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make)
         hit(make("far"), noise, score=1.0, axis=1),
         lexical=ARMS["lexical"].noise,
         best=ARMS["best"].noise,
-        cosine=ARMS["cosine"].noise,
     )
     for closeness in (NEAR, FAR):
         alone = matches_of([hit(make("one"), closeness)])[0].probability
@@ -120,12 +120,27 @@ def test_an_incident_without_vectors_is_judged_by_its_words(make: Make) -> None:
 figure = st.floats(0, 1)
 
 
-@given(figure, st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1) | st.none(), figure)
+@given(figure, figure, st.floats(0, 1), st.sampled_from(["letters", "opening"]))
+def test_more_letters_or_more_of_the_first_sentence_never_say_less(
+    letters: float, own: float, rivals: float, more: str
+) -> None:
+    """Whatever a rival holds; either is enough, and holding all letters says as much as holding both."""
+    past = Incident("one", None, "", datetime(2026, 1, 1, tzinfo=UTC))
+    rival = Hit(replace(past, id="two"), 1.0, 0.0, None, None, Closeness(opening=rivals))
+    before = Closeness(letters=letters, opening=own)
+    after = replace(before, **{more: min(1.0, getattr(before, more) + 0.1)})
+    held = [matches_of([Hit(past, 9.0, 0.0, None, None, c), rival])[0].evidence.held for c in (before, after)]
+    assert -1 <= held[0] <= held[1] + 1e-9 <= 1 + 1e-8
+    full = replace(before, letters=1.0)
+    assert matches_of([Hit(past, 9.0, 0.0, None, None, full), rival])[0].evidence.held == 1.0
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1) | st.none(), figure)
 def test_no_evidence_for_a_match_lowers_its_probability(
-    letters: float, agreement: float, lead_opening: float, lead_title: float | None, nearness: float
+    held: float, agreement: float, lead_title: float | None, nearness: float
 ) -> None:
     """Whatever the evidence, p lies between 0 and 1, and more of any of it never lowers it."""
-    evidence = Evidence(letters, agreement, lead_opening, lead_title, nearness)
+    evidence = Evidence(held, agreement, lead_title, nearness)
     p = probability(evidence)
     assert 0 <= p <= 1
     for field in fields(Evidence):

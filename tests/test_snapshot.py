@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from incidentos.memory import recall as recall_module
 from incidentos.memory.embedding.background import embed_incidents
 from incidentos.memory.incident import Incident, Resolution, Status
 from incidentos.memory.ports import Embedder
+from incidentos.memory.probability import matches_of
 from incidentos.memory.recall import Hit, Query, Recall, Scope
 from incidentos.memory.stores.sqlite import SqliteStore
 
@@ -123,6 +126,38 @@ def test_a_damaged_snapshot_is_passed_over(
     else:
         (snapshot / "keys.npy").unlink()
     assert found(start(store, model, tmp_path / "index"), model) == before
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e20])
+def test_a_damaged_vector_hides_its_own_incident_and_no_other(
+    store: SqliteStore, model: Embedder, incident: Make, tmp_path: Path, value: float
+) -> None:
+    """The matrix bears no checksum. A row that is no unit vector counts as none, and the scores of all others stay sane;
+    the snapshot that is made of it is sound again."""
+    fill(store, model, incident)
+    recall = start(store, model, tmp_path / "index")
+    before = found(recall, model)
+    assert recall.keep()
+    path = next((tmp_path / "index").glob("snapshot-*")) / "rows.npy"
+    rows = np.load(path, mmap_mode="r+")
+    rows[-1, :3] = value
+    rows.flush()
+    del rows
+    read = start(store, model, tmp_path / "index")
+    now = Query("hikari pool p99", model.embed(["hikari pool p99"])[0])
+    hits = read.find(now, 60)
+    assert {hit.incident.id for hit in hits[:3]} == {hit.incident.id for hit in before[:3]}
+    for match in matches_of(hits):
+        assert math.isfinite(match.hit.score)
+        assert 0 < match.probability < 1
+    nearest = read.nearest_open(model.embed(["hikari pool p99"])[0], None)
+    assert nearest is None or abs(nearest[1]) <= 1.01
+    for number in range(20):
+        put(store, model, incident(f"n{number:03}", "zebra crossing"))
+    assert read.find(now, 5)
+    assert read.keep()
+    kept = np.load(next((tmp_path / "index").glob("snapshot-*")) / "rows.npy")
+    assert np.abs(kept).max() <= 1.01
 
 
 def test_a_snapshot_of_another_past_is_not_believed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,12 +80,13 @@ class CloseLook:
         stored = self._found[place]
         its_terms = terms(stored.incident.text[:_LONGEST])
         its_heading = None if stored.vectors is None else heading_vector(stored.vectors)
+        cosine = None if self._vector is None or its_heading is None else float(its_heading @ self._vector)
         return Closeness(
             letters=float(self._alike.coverage[place]),
             heading=float(self._alike.headings[place]),
             passage=best_passage(self._telling, its_terms, PASSAGE),
             opening=best_passage(self._telling_first, its_terms, OPENING),
-            title=None if self._vector is None or its_heading is None else float(its_heading @ self._vector),
+            title=None if cosine is None or not math.isfinite(cosine) else cosine,  # a damaged vector is none
         )
 
 

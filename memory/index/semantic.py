@@ -35,6 +35,11 @@ _SAMPLED = 1024
 _STEP = 1 << 16
 """Vectors that are copied at a time: a copy of the whole matrix would double the memory."""
 
+_LONGEST = 1.01
+"""The length of a unit vector, and the size of a cosine, with room for rounding. What is beyond it, infinite or no number
+comes from a damaged file (the matrix bears no checksum) and counts as 0, or one such row would move the mean and spread
+that put all scores on one scale."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenVectors:
@@ -76,7 +81,7 @@ class SemanticIndex:
         if vectors is None or not len(vectors):
             self._rows.extend(np.zeros((1, self.dimensions), dtype=np.float32))
         else:
-            self._rows.extend(vectors)
+            self._rows.extend(_sound(vectors))
 
     def scores(self, query: Vectors) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Cosines of every slot with a unit query vector of shape (dimensions,): of the whole text, and the best
@@ -85,9 +90,9 @@ class SemanticIndex:
         if self._sample is not None:
             scored.append(self._sample.all_scores(query))
         elif self._frozen is not None:
-            scored.append(_best(self._frozen.rows @ query, self._frozen.starts))
+            scored.append(_best(self._frozen.rows, self._frozen.starts, query))
         if len(self._starts):
-            scored.append(_best(self._rows.view @ query, self._starts.view))
+            scored.append(_best(self._rows.view, self._starts.view, query))
         if not scored:
             nothing = np.zeros(0, dtype=np.float32)
             return nothing, nothing
@@ -122,7 +127,7 @@ class SemanticIndex:
             rows, starts = self._frozen.rows, self._frozen.starts
         else:
             rows, starts, slot = self._rows.view, self._starts.view, slot - self._first
-        vector: Vectors = rows[starts[slot]]
+        vector: Vectors = _sound(rows[starts[slot]][None])[0]
         return vector
 
     def freeze(
@@ -141,7 +146,7 @@ class SemanticIndex:
             written = filled
             for start in range(0, len(part), _STEP):
                 some = part[start : start + _STEP][of_kept[start : start + _STEP]]
-                target[written : written + len(some)] = some
+                target[written : written + len(some)] = _sound(some)
                 written += len(some)
             its_counts = counts[its_kept]
             starts.append(filled + np.cumsum(its_counts) - its_counts)
@@ -185,8 +190,8 @@ class _Sample:
 
     def all_scores(self, query: Vectors) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Whole and best of all frozen documents, by their projections, with the mean and spread of the true ones."""
-        rough = _best(self._projected @ (query @ self._directions), self._starts)
-        true = _best(self._rows @ query, self._sample_starts)
+        rough = _best(self._projected, self._starts, query @ self._directions)
+        true = _best(self._rows, self._sample_starts, query)
         whole, best = (self._corrected(*pair) for pair in zip(rough, true, strict=True))
         return whole, best
 
@@ -207,11 +212,24 @@ def _one_thread() -> None:
 
 
 def _best(
-    cosines: npt.NDArray[np.float32], starts: npt.NDArray[np.int64]
+    rows: Vectors, starts: npt.NDArray[np.int64], query: Vectors
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Cosines of the documents of a matrix: of the first row of each, and the best of its rows."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        cosines = rows @ query
+    # Put so that NaN, which is neither more nor less, is caught, too; and without a copy of very many.
+    if not (cosines.max(initial=0) <= _LONGEST and cosines.min(initial=0) >= -_LONGEST):
+        cosines = np.where(np.abs(cosines) <= _LONGEST, cosines, np.float32(0))
     if len(cosines) == len(starts):  # one vector each
         return cosines, cosines
     return cosines[starts], np.maximum.reduceat(cosines, starts)
+
+
+def _sound(vectors: Vectors) -> Vectors:
+    """The vectors, shape (n, dimensions), with zeros for those that are none."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        sound = np.einsum("ij,ij->i", vectors, vectors) <= _LONGEST**2
+    return vectors if sound.all() else np.where(sound[:, None], vectors, np.float32(0))
 
 
 def _rows_of(
@@ -228,7 +246,7 @@ def _some(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Whole and best cosine of these documents of the matrix."""
     wanted, its_starts = _rows_of(starts, len(rows), slots)
-    return _best(rows[wanted] @ query, its_starts)
+    return _best(rows[wanted], its_starts, query)
 
 
 def _directions(sample: Vectors) -> Vectors:
