@@ -137,9 +137,13 @@ async def test_machines_that_write_and_cross_at_random_end_with_the_same(
         for one in dice.sample(team, 2):
             write(one, hour)
         one, other = dice.sample(team, 2)
+        direction = dice.choice(["both", "push", "pull", "both"])
         if dice.random() < 0.6:
             bank.meanwhile = other.sync
-        await one.sync(dice.choice(["both", "push", "pull", "both"]))
+            await one.sync(direction)
+        else:
+            foreseen, done = await one.sync(direction, dry_run=True), await one.sync(direction)
+            assert counts(foreseen)[:4] == counts(done)[:4], "a dry run says what will be done"
         bank.meanwhile = None
     for _ in range(5):
         for one in team:

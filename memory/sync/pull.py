@@ -222,7 +222,9 @@ class Pull:
             kept_away = isinstance(ours, Tombstone) and ours.local
             if ours is None or kept_away or arrival.redacted:
                 return None, holds
-            if ours.revision < theirs.revision or self._store.is_pending(theirs.id):
+            if isinstance(ours, Incident) and ours.revision > theirs.revision:
+                self._store.queue([theirs.id])  # the count of writes is part of the record, and the highest one stands
+            elif ours.revision < theirs.revision or self._store.is_pending(theirs.id):
                 self._store.settle(theirs.id, theirs.revision)
         else:
             if decision.conflict and isinstance(theirs, Incident):
@@ -291,7 +293,9 @@ def _foresee(arrival: _Arrival, decision: Decision, outlook: Outlook) -> None:
         raised = isinstance(theirs, Incident) and ours is not None and ours.revision >= theirs.revision
         stays = arrival.redacted or raised
     elif decision.same:
-        stays = theirs.id in outlook.waiting and (arrival.redacted or ours is None or ours.revision > theirs.revision)
+        if arrival.redacted or ours is None or (isinstance(ours, Tombstone) and ours.local):
+            return
+        stays = isinstance(ours, Incident) and ours.revision > theirs.revision
     else:
         stays = True
     if stays:
