@@ -102,8 +102,10 @@ class Exchange:
 
     def _meet(self) -> None:
         """Queue everything for a bank that is met for the first time; what was known of another one is forgotten."""
+        if self.store.state("bank") == self._name:  # it has only not been read to its end
+            return
         with self.store.transaction():
-            if self.store.state("bank") == self._name:  # only not read to its end; or another server was first
+            if self.store.state("bank") == self._name:  # another server was first
                 return
             self.store.forget_bank()
             self.store.queue_all()
@@ -121,6 +123,7 @@ class Exchange:
 
     async def take(self, copies: Sequence[Copy]) -> set[str]:
         """Store what a recall brought to light; the ids of what is here now."""
+        await off_loop(self._meet)  # or the first exchange, which may come later, would forget it and push it back
         return await self._pull.take(copies)
 
     async def _note(self, **notes: str | None) -> None:
