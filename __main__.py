@@ -98,6 +98,7 @@ def _with_memory(command: str, arguments: argparse.Namespace, settings: Settings
                 bank=bank,
                 yes=arguments.yes,
                 local_only=arguments.local_only,
+                drop_unpushed=arguments.drop_unpushed,
                 as_json=arguments.json,
             )
         if command == "sync":
@@ -161,6 +162,11 @@ def _parser() -> argparse.ArgumentParser:
     deleting.add_argument("id")
     deleting.add_argument("--yes", action="store_true", help="do not ask; the team's memory loses it, too")
     deleting.add_argument("--local-only", action="store_true", help="the team's memory keeps it")
+    deleting.add_argument(
+        "--drop-unpushed",
+        action="store_true",
+        help="even where the team's memory lacks a change of it, which is lost then",
+    )
     deleting.add_argument("--json", action="store_true")
 
     syncing = commands.add_parser("sync", help="exchange with the team's memory")

@@ -7,20 +7,31 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 DATABASE_NAME = "memory.db"
-_NOT_FROM_A_FILE = {"GROQ_BASE_URL", "HINDSIGHT_API_KEY", "HINDSIGHT_BASE_URL", "INCIDENTOS_HINDSIGHT_BANK"}
+_NOT_FROM_A_FILE = {
+    "GROQ_BASE_URL",
+    "HINDSIGHT_API_KEY",
+    "HINDSIGHT_BASE_URL",
+    "INCIDENTOS_HINDSIGHT_BANK",
+    "INCIDENTOS_HINDSIGHT_HTTP",
+}
+_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 HINDSIGHT_CLOUD = "https://api.hindsight.vectorize.io"
 
 
 def _address(url: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?", url):
         raise ValueError("it must be an address such as https://hindsight.example, without a password in it")
-    return url
+    with contextlib.suppress(ValueError):
+        if urlsplit(url).hostname and urlsplit(url).port != 0:
+            return url
+    raise ValueError("it is not an address that can be called")
 
 
 def _key(given: SecretStr) -> SecretStr:
@@ -76,6 +87,11 @@ class Settings(BaseSettings):
     hindsight_api_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None, validation_alias="HINDSIGHT_API_KEY", description="Connects the team's shared memory."
     )
+    hindsight_http: bool = Field(
+        default=False,
+        validation_alias="INCIDENTOS_HINDSIGHT_HTTP",
+        description="Take http:// for a Hindsight server on another host, in a network that nobody else can read.",
+    )
     hindsight_base_url: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
         validation_alias="HINDSIGHT_BASE_URL",
@@ -120,6 +136,17 @@ class Settings(BaseSettings):
     @classmethod
     def _no_blank_key(cls, key: SecretStr | None) -> SecretStr | None:
         return key if key is not None and key.get_secret_value().strip() else None
+
+    @field_validator("hindsight_base_url")
+    @classmethod
+    def _encrypted(cls, url: str | None, info: ValidationInfo) -> str | None:
+        parts = urlsplit(url or HINDSIGHT_CLOUD)
+        if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE and not info.data.get("hindsight_http"):
+            raise ValueError(
+                "it must be an https:// address (http:// for this machine only), or the key and every incident could be "
+                "read on the way; in a network that nobody else can read, set INCIDENTOS_HINDSIGHT_HTTP=1"
+            )
+        return url
 
     @property
     def database(self) -> Path:

@@ -21,6 +21,7 @@ def delete(
     as_json: bool,
     bank: str | None = None,
     local_only: bool = False,
+    drop_unpushed: bool = False,
 ) -> int:
     """Show what would go, ask a person unless `yes` is set, and delete it. Returns 1 if the person says no.
 
@@ -31,10 +32,11 @@ def delete(
         as_json: print what was done as JSON.
         bank: the team's bank that loses it, too; None where none is connected.
         local_only: the team's memory keeps it, and this machine does not take it back.
+        drop_unpushed: delete it here alone even where the team's memory lacks a change of it, which is then lost to it.
 
     Raises:
         UnknownIncident: no incident has the id.
-        InvalidInput: nobody can be asked; or the incident was changed while the person thought about it.
+        InvalidInput: the team's memory was to keep it, and lacks a change of it; nobody can be asked; or the incident was changed while the person thought about it.
     """
     incident = memory.get(incident_id)
     count = len(memory.history(incident_id))
@@ -49,6 +51,11 @@ def delete(
     if answer == "everywhere" and local_only:
         answer = "here"
     deleted, shared = answer != "no", answer == "everywhere"
+    if deleted and not shared and bank and not drop_unpushed and incident_id in memory.store.entries():
+        raise InvalidInput(
+            f"Nothing was deleted: {incident_id} has a change that the bank {bank} does not have, and would never get. Run "
+            "`incidentos sync` first (`incidentos doctor` says why it waits), or add --drop-unpushed to give it up."
+        )
     if deleted:
         memory.delete(incident_id, incident.revision, shared=shared)
     if as_json:

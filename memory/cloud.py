@@ -41,14 +41,37 @@ def digest(shared: Shared) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
+Lineage = tuple[str, ...]
+"""Versions that a version was made in the knowledge of, as `merge` writes them: a short digest each, the newest first,
+with a "!" before one that it won against in a conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the bank held of an incident when this machine last saw it. `lineage` is what has been superseded by it or, where
+    this machine has changed the incident since, by what is here."""
+
+    digest: str
+    lineage: Lineage = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What is pushed of an incident, and what it supersedes."""
+
+    content: Shared
+    supersedes: Lineage = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A document of the bank that stands for an incident. `content` is None where it cannot be read, and `problem` says
-    why."""
+    why. `supersedes` is None where the document does not say, as those of older programs."""
 
     incident_id: str
     content: Shared | None
     problem: str | None = None
+    supersedes: Lineage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +139,7 @@ class CloudMemory(Protocol):
         """Prove the key and say what the bank holds."""
         ...
 
-    async def push(self, items: Sequence[Shared]) -> None:
+    async def push(self, versions: Sequence[Version]) -> None:
         """Put the incidents into the bank, each in place of what it held of them; a tombstone takes the content away.
         At most BATCH at a time. All of them are there when it returns; when it raises, some may be.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .cloud import Shared, Tombstone
+from .cloud import Known, Shared, Tombstone
 from .incident import Incident
 
 
@@ -61,8 +61,8 @@ class Outbox(Protocol):
         """Give back every lease of the owner."""
         ...
 
-    def pushed(self, held: Iterable[tuple[str, int, str]]) -> None:
-        """The bank now holds (id, revision, digest). An entry that was changed meanwhile stays, and is due at once."""
+    def pushed(self, held: Iterable[tuple[str, int, Known | None]]) -> None:
+        """The bank now holds (id, revision, what it is); None: nothing, since there was nothing to push. An entry that was changed meanwhile stays, and is due at once."""
         ...
 
     def postpone(self, owner: str, now: float, seconds: float) -> None:
@@ -97,6 +97,14 @@ class Outbox(Protocol):
         """Whether the incident has an entry that was not set aside."""
         ...
 
+    def entries(self) -> dict[str, bool]:
+        """The incidents that have an entry, and of each whether it was set aside."""
+        ...
+
+    def shareable(self) -> set[str]:
+        """What `queue_all` is about."""
+        ...
+
     def here(self, incident_ids: Sequence[str]) -> dict[str, Shared]:
         """What this machine holds of the incidents: a record, or the tombstone of one that was deleted here."""
         ...
@@ -105,11 +113,11 @@ class Outbox(Protocol):
         """The ids of all incidents."""
         ...
 
-    def known(self, incident_ids: Sequence[str]) -> dict[str, str]:
-        """The digest of what the bank held of each, as last seen from here."""
+    def known(self, incident_ids: Sequence[str]) -> dict[str, Known]:
+        """What the bank held of each, as last seen from here."""
         ...
 
-    def note_known(self, digests: Mapping[str, str]) -> None:
+    def note_known(self, held: Mapping[str, Known]) -> None:
         """The bank holds these."""
         ...
 

@@ -348,3 +348,27 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     found = Processes(tmp_path)
     yield found
     found.end()
+
+
+@pytest.fixture
+def bank() -> Any:
+    """The bank of a team, in this process."""
+    from bed.team import Bank
+
+    return Bank()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, bank: Any) -> Iterator[Callable[..., Any]]:
+    """Makes a machine of the team, by name."""
+    from bed.team import Machine
+
+    made: list[Any] = []
+
+    def make(name: str, **more: Any) -> Any:
+        made.append(Machine(tmp_path / f"{name}.db", bank, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.store.close()

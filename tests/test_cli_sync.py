@@ -14,8 +14,9 @@ import pytest
 
 from incidentos.__main__ import main
 from incidentos.commands.delete import delete
-from incidentos.memory.cloud import Tombstone
-from incidentos.memory.incident import Incident
+from incidentos.memory.cloud import Known, Tombstone
+from incidentos.memory.errors import InvalidInput
+from incidentos.memory.incident import Incident, Step
 from incidentos.memory.memory import IncidentMemory
 from incidentos.memory.stores.sqlite import SqliteStore
 from incidentos.settings import HINDSIGHT_CLOUD, Settings
@@ -94,6 +95,10 @@ def test_a_key_connects_the_cloud_and_an_address_ones_own_server(given: dict[str
         ("HINDSIGHT_API_KEY", "schlüssel"),
         ("HINDSIGHT_BASE_URL", "nonsense"),
         ("HINDSIGHT_BASE_URL", "http://user:hunter22@x"),
+        ("HINDSIGHT_BASE_URL", "https://h.example:99999"),
+        ("HINDSIGHT_BASE_URL", "http://hindsight.example"),
+        ("HINDSIGHT_BASE_URL", "http://10.0.0.7:8888"),
+        ("HINDSIGHT_BASE_URL", "http://127.0.0.1.evil.example"),
         ("INCIDENTOS_HINDSIGHT_BANK", "../other"),
     ],
 )
@@ -105,6 +110,21 @@ def test_a_setting_that_cannot_be_right_is_named(
     assert code == 2
     assert name in err
     assert value not in err
+
+
+def test_an_address_that_would_send_the_key_in_clear_takes_a_word_of_its_own(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run("sync", url="http://hindsight.internal:8888")
+    assert code == 2
+    assert "https://" in err
+    assert "INCIDENTOS_HINDSIGHT_HTTP=1" in err
+    (tmp_path / ".env").write_text("INCIDENTOS_HINDSIGHT_HTTP=1\n")
+    assert run("sync", url="http://hindsight.internal:8888")[0] == 2, "a repository cannot say it"
+    monkeypatch.setenv("INCIDENTOS_HINDSIGHT_HTTP", "1")
+    assert Settings().hindsight_url == "http://hindsight.internal:8888"
+    for here in ("http://localhost:1", "http://[::1]:1", "http://127.0.0.1"):
+        assert Settings(_env_file=None, hindsight_base_url=here).hindsight_url == here  # type: ignore[call-arg]
 
 
 def test_the_env_file_of_a_repository_cannot_send_the_memory_elsewhere(
@@ -174,6 +194,12 @@ def test_retry_takes_up_what_was_set_aside(run: Any, tmp_path: Path) -> None:
 # Deleting
 
 
+def push(memory: IncidentMemory) -> None:
+    """As if the bank had taken everything."""
+    entries = memory.store.lease("me", 50, 0, 30)
+    memory.store.pushed([(entry.incident_id, entry.revision, Known("held")) for entry in entries])
+
+
 @pytest.mark.parametrize(
     ("bank", "said", "here", "shared"),
     [
@@ -196,6 +222,7 @@ def test_a_person_is_asked_before_the_team_loses_an_incident(
     shared: bool | None,
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(said))
+    push(memory)
     code = delete(memory, "a1", yes=False, as_json=False, bank=bank)
     out, err = capsys.readouterr()
     assert (memory.store.get("a1") is not None, code) == (here, 1 if here else 0)
@@ -214,6 +241,7 @@ def test_a_person_is_asked_before_the_team_loses_an_incident(
 def test_yes_deletes_it_for_everybody_and_local_only_here(
     memory: IncidentMemory, capsys: pytest.CaptureFixture[str], local_only: bool, shared: bool
 ) -> None:
+    push(memory)
     assert delete(memory, "a1", yes=True, as_json=True, bank="team", local_only=local_only) == 0
     assert json.loads(capsys.readouterr().out)["shared"] is shared
     assert memory.store.is_pending("a1") is shared
@@ -223,6 +251,38 @@ def test_local_only_asks_about_this_machine_alone(
     memory: IncidentMemory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    push(memory)
     assert delete(memory, "a1", yes=False, as_json=False, bank="team", local_only=True) == 0
     assert "for everyone" not in capsys.readouterr().err
     assert not memory.store.is_pending("a1")
+
+
+@pytest.mark.parametrize("set_aside", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_the_team_does_not_have_yet_is_not_deleted_here_alone_without_a_word_for_it(
+    memory: IncidentMemory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: bool,
+    set_aside: bool,
+) -> None:
+    """The outbox held the only copy of a resolution that could still reach a colleague."""
+    push(memory)
+    memory.resolve("a1", "a leak", [Step("restart it")], None)
+    resolved = memory.get("a1")
+    if set_aside:
+        memory.store.refuse("a1", resolved.revision, "too odd")
+    monkeypatch.setattr("sys.stdin", Terminal("l\n"))
+    with pytest.raises(InvalidInput, match="--drop-unpushed") as refused:
+        delete(memory, "a1", yes=not asked, as_json=False, bank="team", local_only=not asked)
+    assert "incidentos sync" in str(refused.value)
+    assert (memory.get("a1"), memory.store.entries()) == (resolved, {"a1": set_aside})
+    monkeypatch.setattr("sys.stdin", Terminal("l\n"))
+    assert (
+        delete(memory, "a1", yes=not asked, as_json=False, bank="team", local_only=not asked, drop_unpushed=True) == 0
+    )
+    assert (memory.store.get("a1"), memory.store.entries()) == (None, {})
+
+
+def test_without_a_team_nothing_is_unpushed(memory: IncidentMemory) -> None:
+    assert delete(memory, "a1", yes=True, as_json=True, bank=None, local_only=True) == 0

@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from incidentos.memory.cloud import Shared, Tombstone, digest
+from incidentos.memory.cloud import Known, Shared, Tombstone, digest
 from incidentos.memory.incident import Incident, Resolution, Status
 from incidentos.memory.sync.merge import Decision, decide
 
@@ -43,7 +43,7 @@ def test_the_same_on_both_sides_is_nothing_to_do_whatever_the_revisions_say(open
 
 
 def test_where_one_side_changed_it_that_side_is_right_whatever_the_clocks_say(resolved: Incident) -> None:
-    before = digest(resolved)
+    before = Known(digest(resolved))
     amended = replace(resolved, title="amended", revision=3, updated_at=AT - timedelta(days=365))
     assert decide(resolved, amended, before) == Decision(theirs=True)
     assert decide(amended, resolved, before) == Decision(theirs=False)
@@ -56,21 +56,25 @@ def test_resolved_beats_open_even_where_the_open_one_is_newer(opened: Incident, 
     newer = replace(opened, title="still going on", updated_at=LATER, revision=9)
     assert decide(newer, resolved, None) == Decision(theirs=True, conflict=True)
     assert decide(resolved, newer, None) == Decision(theirs=False, conflict=True)
-    assert decide(resolved, newer, digest(resolved)) == Decision(theirs=False, conflict=True)
+    assert decide(resolved, newer, Known(digest(resolved))) == Decision(theirs=False, conflict=True)
 
 
 def test_of_two_resolved_ones_the_newer_update_stands(resolved: Incident) -> None:
     newer = replace(resolved, title="newer", updated_at=LATER)
     assert decide(resolved, newer, None) == Decision(theirs=True, conflict=True)
-    assert decide(newer, resolved, "neither") == Decision(theirs=False, conflict=True)
+    assert decide(newer, resolved, Known("neither")) == Decision(theirs=False, conflict=True)
 
 
 def test_a_deletion_counts_as_an_update_of_what_it_deleted(opened: Incident, resolved: Incident) -> None:
     amended = replace(opened, title="amended", updated_at=AT + timedelta(minutes=1))
-    assert decide(amended, deleted(at=LATER), "neither").theirs
-    assert not decide(replace(amended, updated_at=LATER + timedelta(hours=1)), deleted(at=LATER), "neither").theirs
-    assert not decide(resolved, deleted(at=LATER), "neither").theirs, "nobody who deleted it knew of the resolution"
-    assert decide(resolved, deleted(at=LATER, status=Status.RESOLVED), "neither").theirs
+    assert decide(amended, deleted(at=LATER), Known("neither")).theirs
+    assert not decide(
+        replace(amended, updated_at=LATER + timedelta(hours=1)), deleted(at=LATER), Known("neither")
+    ).theirs
+    assert not decide(resolved, deleted(at=LATER), Known("neither")).theirs, (
+        "nobody who deleted it knew of the resolution"
+    )
+    assert decide(resolved, deleted(at=LATER, status=Status.RESOLVED), Known("neither")).theirs
 
 
 def test_what_was_deleted_for_this_machine_alone_never_comes_back(resolved: Incident) -> None:
@@ -80,7 +84,7 @@ def test_what_was_deleted_for_this_machine_alone_never_comes_back(resolved: Inci
 
 def test_a_page_that_was_read_before_our_own_push_does_not_undo_it(resolved: Incident) -> None:
     pushed = replace(resolved, title="pushed meanwhile", revision=3, updated_at=LATER)
-    assert not decide(pushed, resolved, digest(pushed)).theirs
+    assert not decide(pushed, resolved, Known(digest(pushed))).theirs
 
 
 def test_both_machines_settle_a_conflict_alike(opened: Incident, resolved: Incident) -> None:
@@ -97,7 +101,7 @@ def test_both_machines_settle_a_conflict_alike(opened: Incident, resolved: Incid
         deleted(status=Status.RESOLVED),
     ]
     for mine, yours in product(versions, versions):
-        here, there = decide(mine, yours, "neither"), decide(yours, mine, "neither")
+        here, there = decide(mine, yours, Known("neither")), decide(yours, mine, Known("neither"))
         if digest(mine) != digest(yours):
             assert here.theirs != there.theirs, (mine, yours)
             assert here.conflict

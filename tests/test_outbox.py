@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from incidentos.memory.cloud import Tombstone
+from incidentos.memory.cloud import Known, Tombstone
 from incidentos.memory.errors import InvalidInput
 from incidentos.memory.incident import Incident, Resolution, Status
 from incidentos.memory.outbox import Entry
@@ -23,6 +23,7 @@ from incidentos.memory.stores.sqlite import SqliteStore
 
 AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
 NOW = 1_780_000_000.0
+HELD = Known("digest", ("0123456789abcdef", "!fedcba9876543210"))
 Make = Callable[..., Incident]
 Again = Callable[[], IncidentStore]
 
@@ -36,7 +37,7 @@ def lease(store: IncidentStore, owner: str = "me", now: float = NOW, limit: int 
 
 
 def push(store: IncidentStore, now: float = NOW) -> None:
-    store.pushed([(e.incident_id, e.revision, "digest") for e in store.lease("me", 50, now, 30)])
+    store.pushed([(e.incident_id, e.revision, HELD) for e in store.lease("me", 50, now, 30)])
 
 
 # Leases
@@ -90,7 +91,7 @@ def test_a_clock_that_is_put_forward_pushes_early_and_nothing_worse(store: Incid
     store.insert(incident(), None, None)
     assert lease(store) == ["a1"]
     assert lease(store, "you", NOW + 1e9) == ["a1"]
-    store.pushed([("a1", 1, "digest")])
+    store.pushed([("a1", 1, HELD)])
     store.release("me")
     assert store.backlog(NOW).pending == 0
 
@@ -101,7 +102,7 @@ def test_a_clock_that_is_put_forward_pushes_early_and_nothing_worse(store: Incid
 def test_a_pushed_entry_goes_and_what_the_bank_holds_is_known(store: IncidentStore, incident: Make) -> None:
     store.insert(incident(), None, None)
     push(store)
-    assert (store.backlog(NOW).pending, store.is_pending("a1"), store.known(["a1"])) == (0, False, {"a1": "digest"})
+    assert (store.backlog(NOW).pending, store.is_pending("a1"), store.known(["a1"])) == (0, False, {"a1": HELD})
 
 
 def test_an_incident_that_changed_while_it_was_pushed_stays_and_waits_for_that_push(
@@ -112,7 +113,7 @@ def test_an_incident_that_changed_while_it_was_pushed_stays_and_waits_for_that_p
     entry = store.lease("me", 50, NOW, 30)[0]
     again().update(resolved(read), None, None, action="resolved")
     assert lease(store, "you") == []
-    store.pushed([("a1", entry.revision, "digest")])
+    store.pushed([("a1", entry.revision, HELD)])
     assert store.lease("you", 50, NOW, 30) == [Entry("a1", 2, 0)]
 
 

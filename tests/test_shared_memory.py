@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from incidentos.memory.cloud import BankState, CloudHit, Copy, Fact, Listing, Shared
+from incidentos.memory.cloud import BankState, CloudHit, Copy, Fact, Listing, Shared, Version
 from incidentos.memory.errors import CloudDenied, CloudError, CloudFailed, CloudUnreachable
 from incidentos.memory.incident import FailureType, Incident, Resolution, Status, Step
 from incidentos.memory.memory import IncidentMemory
@@ -52,9 +53,9 @@ class Cloud:
     async def check(self) -> BankState:
         return BankState(True)
 
-    async def push(self, items: Sequence[Shared]) -> None:
+    async def push(self, versions: Sequence[Version]) -> None:
         await self._meet("push")
-        self.held.update({item.id: item for item in items})
+        self.held.update({version.content.id: version.content for version in versions})
 
     async def page(self, offset: int, since: str | None, *, limit: int = 100) -> Listing:
         await self._meet("page")
@@ -247,10 +248,11 @@ async def test_when_it_fails_the_local_answer_stands_and_says_so_once_asked_and_
     team = SharedMemory(memory, cloud, SOON, Pauses(60, 60))
     async with Running(team):
         cloud.trouble = fail
-        for _ in range(5):
+        for number in range(5):
             recalled = await find(team, memory)
             assert [match.incident.id for match in recalled.matches] == ["mine"]
-            assert recalled.degraded[-1] == f"The team's memory was not asked: {error}"
+            what = "was not asked" if number else "gave no answer"
+            assert recalled.degraded[-1] == f"The team's memory {what}: {error}"
     assert cloud.recalls == 1, "the breaker kept the others from asking"
 
 
@@ -389,3 +391,28 @@ def test_a_breaker_rests_longer_with_each_failure_in_a_row_and_as_long_as_it_is_
     assert breaker.rest == 60
     breaker.succeed()
     assert (breaker.reason, breaker.rest) == (None, 0)
+
+
+async def test_the_local_recall_and_the_teams_run_at_the_same_time(
+    shared: Any, memory: IncidentMemory, cloud: Cloud, incident: Make
+) -> None:
+    """Each waits here until the other has begun."""
+    memory.store.insert(resolved(incident, "mine"), None, None)
+    asked, searching = threading.Event(), threading.Event()
+
+    def search(*, also: frozenset[str] = frozenset()) -> Any:
+        searching.set()
+        assert asked.wait(30)
+        return memory.find(QUERY, 5, also=also)
+
+    async def begin(call: str) -> None:
+        if call == "recall":
+            asked.set()
+            await anyio.to_thread.run_sync(searching.wait, 30)
+
+    async with Running(shared()) as team:
+        cloud.trouble = begin
+        desk = Desk(memory, memory.store.path, "0", shared=team)  # type: ignore[attr-defined]
+        recalled = await recall_beside(desk, QUERY, search, widen=False)
+    assert [match.incident.id for match in recalled.matches] == ["mine"]
+    assert cloud.recalls == 1

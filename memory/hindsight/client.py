@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from ..cloud import BATCH, BankState, CloudHit, Copy, Fact, Listing, Shared
+from ..cloud import BATCH, BankState, CloudHit, Copy, Fact, Listing, Version
 from ..errors import CloudError, CloudFailed, CloudMissing, CloudUnreachable, InvalidInput
 from ..incident import ID_PATTERN, check_id
 from ..record import parse_time
@@ -80,8 +80,8 @@ class HindsightMemory:
             return BankState(exists=False)
         return BankState(True, await self._count(LIVING), await self._count(DELETED))
 
-    async def push(self, items: Sequence[Shared]) -> None:
-        documents = [to_document(item) for item in items[:BATCH]]
+    async def push(self, versions: Sequence[Version]) -> None:
+        documents = [to_document(version.content, version.supersedes) for version in versions[:BATCH]]
         seconds = WRITE_SECONDS + WRITE_SECONDS_EACH * len(documents)
 
         def retain(client: Hindsight) -> Any:
@@ -236,7 +236,7 @@ class HindsightMemory:
             answer = await request(client)
             if answer is None:
                 raise of_status(200, self._where, self._bank)
-            return read(answer)
+            return await anyio.to_thread.run_sync(read, answer)  # a page of large records takes a second
 
         return await self._guard(seconds, ask())
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..cloud import Copy, Shared, Tombstone
+from ..cloud import Copy, Lineage, Shared, Tombstone
 from ..errors import InvalidInput
 from ..failure_types import LABELS
 from ..incident import ID_PATTERN, Incident, Outcome, Status, Step, check_id
@@ -34,20 +35,23 @@ MAX_PROSE = 20_000
 """Characters of a description in the readable text; the record has it whole. Beyond, an extraction costs more than it
 finds."""
 
-MAX_RECORD = 16_000_000
-"""Characters of a record that is read back; ours end well below, and a stranger's may not fill the machine."""
+MAX_RECORD = 2_000_000
+"""Characters of a record that is pushed or read back: twice the longest description that a tool takes. A stranger's may not
+keep this machine busy."""
 
 _PACKED, _PACKED_FROM = "zlib:", 16_000
 """What a compressed record begins with, and from how many characters on a record is compressed."""
 
 _MAX_FIELD = 4_000
+_ANCESTOR = re.compile(r"!?(?:[0-9a-f]{16}|deleted)")
+_MAX_LINEAGE = 2_000
 
 
-def to_document(shared: Shared) -> dict[str, Any]:
+def to_document(shared: Shared, supersedes: Lineage = ()) -> dict[str, Any]:
     """The item of a retain request.
 
     Raises:
-        InvalidInput: the id is malformed.
+        InvalidInput: the id is malformed; or the record is larger than any that colleagues would read.
     """
     check_id(shared.id)
     if isinstance(shared, Tombstone):
@@ -67,13 +71,23 @@ def to_document(shared: Shared) -> dict[str, Any]:
         }
         at = format_time(shared.resolved_at or shared.created_at) or "unset"
         text, timestamp, tags = prose(shared), at, [OURS, LIVING]
+    if len(record) > MAX_RECORD:
+        raise InvalidInput(
+            f"Its record has {len(record):,} characters, and the shared memory takes {MAX_RECORD:,}: shorten what it quotes."
+        )
     checksum = hashlib.sha256(record.encode()).hexdigest()
     return {
         "document_id": shared.id,
         "content": text,
         "context": CONTEXT,
         "timestamp": timestamp,
-        "metadata": {"incident_id": shared.id, **metadata, "sha256": checksum, "record": _packed(record)},
+        "metadata": {
+            "incident_id": shared.id,
+            **metadata,
+            "sha256": checksum,
+            "record": _packed(record),
+            "supersedes": " ".join(filter(_ANCESTOR.fullmatch, supersedes)),
+        },
         "tags": tags,
     }
 
@@ -116,7 +130,10 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
         return None
     if not ID_PATTERN.fullmatch(document_id):
         return Copy(repr(document_id)[:60], None, "its id cannot be that of an incident")
-    record = _unpacked(metadata.get("record"))
+    try:
+        record = _unpacked(metadata.get("record"))
+    except _TooLarge:
+        return Copy(document_id, None, f"its record is too large (more than {MAX_RECORD:,} characters)")
     if record is None:
         return Copy(document_id, None, "its document holds no record that can be read")
     if hashlib.sha256(record.encode()).hexdigest() != metadata.get("sha256"):
@@ -133,7 +150,13 @@ def from_document(document_id: str, tags: Sequence[str], metadata: Mapping[str, 
         return Copy(document_id, None, f"its record cannot be read ({told[:80].rstrip('. ')})")
     if content.id != document_id:
         return Copy(document_id, None, "its record is that of another incident")
-    return Copy(document_id, content)
+    return Copy(document_id, content, supersedes=_lineage(metadata.get("supersedes")))
+
+
+def _lineage(told: object) -> Lineage | None:
+    if not isinstance(told, str):
+        return None
+    return tuple(filter(_ANCESTOR.fullmatch, told[:_MAX_LINEAGE].split()))
 
 
 def _packed(record: str) -> str:
@@ -143,14 +166,22 @@ def _packed(record: str) -> str:
     return _PACKED + base64.b64encode(zlib.compress(record.encode())).decode()
 
 
+class _TooLarge(Exception):
+    """The record is larger than MAX_RECORD."""
+
+
 def _unpacked(packed: object) -> str | None:
-    if not isinstance(packed, str) or len(packed) > MAX_RECORD:
+    if not isinstance(packed, str):
         return None
+    if len(packed) > MAX_RECORD:
+        raise _TooLarge
     if not packed.startswith(_PACKED):
         return packed
     try:
         reader = zlib.decompressobj()
         record = reader.decompress(base64.b64decode(packed.removeprefix(_PACKED), validate=True), MAX_RECORD)
+        if reader.unconsumed_tail:
+            raise _TooLarge
         return record.decode("ascii") if reader.eof else None
     except (ValueError, zlib.error):
         return None

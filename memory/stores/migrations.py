@@ -122,11 +122,17 @@ def _m005_shared_memory(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def _m006_lineage(db: sqlite3.Connection) -> None:
+    # The versions that were superseded by what the bank holds, or by what is here: see `cloud.Known`.
+    db.execute("ALTER TABLE shared ADD COLUMN lineage TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_incidents,
     _m002_deletions,
     _m003_judgments,
     _m004_recurrence,
     _m005_shared_memory,
+    _m006_lineage,
 )
 """In order; the file's `user_version` says how many it has been through."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from ..cloud import Shared, Tombstone
+from ..cloud import Known, Shared, Tombstone
 from ..errors import InvalidInput
 from ..incident import Incident, Status, utcnow
 from ..outbox import Backlog, Entry, Refusal
@@ -74,13 +74,14 @@ class OutboxTable:
     def release(self, owner: str) -> None:
         self._write("UPDATE outbox SET lease = NULL WHERE lease = ?", owner)
 
-    def pushed(self, held: Iterable[tuple[str, int, str]]) -> None:
+    def pushed(self, held: Iterable[tuple[str, int, Known | None]]) -> None:
         with self.transaction():
-            for incident_id, revision, its_digest in held:
+            for incident_id, revision, known in held:
                 db = self._database.connection
                 db.execute("DELETE FROM outbox WHERE incident_id = ? AND revision <= ?", (incident_id, revision))
                 db.execute("UPDATE outbox SET lease = NULL WHERE incident_id = ?", (incident_id,))
-                self.note_known({incident_id: its_digest})
+                if known is not None:
+                    self.note_known({incident_id: known})
 
     def postpone(self, owner: str, now: float, seconds: float) -> None:
         at = _ms(now)
@@ -159,6 +160,13 @@ class OutboxTable:
             is not None
         )
 
+    def entries(self) -> dict[str, bool]:
+        rows = self._database.all("SELECT incident_id, refused IS NOT NULL FROM outbox")
+        return {incident_id: bool(refused) for incident_id, refused in rows}
+
+    def shareable(self) -> set[str]:
+        return self.ids() | {row[0] for row in self._database.all("SELECT incident_id FROM deletion WHERE shared")}
+
     # What is here, and what the bank is known to hold
 
     def here(self, incident_ids: Sequence[str]) -> dict[str, Shared]:
@@ -178,21 +186,21 @@ class OutboxTable:
     def ids(self) -> set[str]:
         return {row[0] for row in self._database.all("SELECT id FROM incident")}
 
-    def known(self, incident_ids: Sequence[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def known(self, incident_ids: Sequence[str]) -> dict[str, Known]:
+        found: dict[str, Known] = {}
         for some in _parts(incident_ids):
-            found.update(
-                self._database.all(
-                    f"SELECT incident_id, digest FROM shared WHERE incident_id IN ({_marks(some)})", *some
-                )
-            )
+            for incident_id, its_digest, lineage in self._database.all(
+                f"SELECT incident_id, digest, lineage FROM shared WHERE incident_id IN ({_marks(some)})", *some
+            ):
+                found[incident_id] = Known(its_digest, tuple(lineage.split()))
         return found
 
-    def note_known(self, digests: Mapping[str, str]) -> None:
+    def note_known(self, held: Mapping[str, Known]) -> None:
         with self.transaction():
             self._database.connection.executemany(
-                "INSERT INTO shared VALUES (?1, ?2) ON CONFLICT (incident_id) DO UPDATE SET digest = ?2",
-                list(digests.items()),
+                "INSERT INTO shared (incident_id, digest, lineage) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT (incident_id) DO UPDATE SET digest = ?2, lineage = ?3",
+                [(incident_id, known.digest, " ".join(known.lineage)) for incident_id, known in held.items()],
             )
 
     # Pulling

@@ -15,7 +15,7 @@ from ..ports import IncidentStore
 from ..record import format_time
 from .pull import Pull, Stored
 from .push import Push
-from .report import Direction, Progress, Report, off_loop, quiet
+from .report import Direction, Outlook, Progress, Report, off_loop, quiet
 
 
 class Exchange:
@@ -67,13 +67,20 @@ class Exchange:
         async with self._turn:
             report = Report()
             try:
-                full = await self._meet(dry_run) or full
+                first = await off_loop(self._is_first)
+                outlook = await off_loop(self._outlook) if dry_run else None
+                if first and not dry_run:
+                    await off_loop(self._meet)
+                full = full or first
                 if direction != "push":
-                    await self._pull.pull(report, full, dry_run, progress)
+                    await self._pull.pull(report, full, outlook, progress)
                 if direction != "pull":
                     if direction == "push":
-                        await self._pull.look(report, full, dry_run, progress)
-                    await self._push.push(report, dry_run, impatient, progress)
+                        await self._pull.look(report, full, outlook, progress)
+                    if outlook is None:
+                        await self._push.push(report, impatient, progress)
+                    else:
+                        report.pushed = len(outlook.waiting)
             except CloudError as exc:
                 if not dry_run:
                     with suppress(StoreError):  # what the bank said is worth more
@@ -85,26 +92,38 @@ class Exchange:
             report.pending, report.refused = backlog.pending, backlog.refused
             return report
 
-    async def _meet(self, dry_run: bool) -> bool:
-        """Whether this machine meets the bank for the first time. What it knew of another bank is then forgotten."""
-        name = f"{self.cloud.url} {self.cloud.bank}"
-        if await off_loop(self.store.state, "bank") == name:
-            return await off_loop(self.store.state, "read_whole") is None
+    @property
+    def _name(self) -> str:
+        return f"{self.cloud.url} {self.cloud.bank}"
 
-        def begin() -> None:
-            with self.store.transaction():
-                if self.store.state("bank") == name:  # another server was first
-                    return
-                self.store.forget_bank()
-                self.store.queue_all()
-                self.store.note_state("bank", name)
+    def _is_first(self) -> bool:
+        """Whether this machine meets the bank for the first time, or has not read all of it yet."""
+        return self.store.state("bank") != self._name or self.store.state("read_whole") is None
 
-        if not dry_run:
-            await off_loop(begin)
-        return True
+    def _meet(self) -> None:
+        """Queue everything for a bank that is met for the first time; what was known of another one is forgotten."""
+        if self.store.state("bank") == self._name:  # it has only not been read to its end
+            return
+        with self.store.transaction():
+            if self.store.state("bank") == self._name:  # another server was first
+                return
+            self.store.forget_bank()
+            self.store.queue_all()
+            self.store.note_state("bank", self._name)
+
+    def _outlook(self) -> Outlook:
+        with self.store.transaction():
+            entries = self.store.entries()
+            set_aside = frozenset(incident_id for incident_id, refused in entries.items() if refused)
+            meets = self.store.state("bank") != self._name
+            outlook = Outlook(set(entries) - set_aside, set_aside, meets)
+            if meets:
+                outlook.queue(self.store.shareable())
+        return outlook
 
     async def take(self, copies: Sequence[Copy]) -> set[str]:
         """Store what a recall brought to light; the ids of what is here now."""
+        await off_loop(self._meet)  # or the first exchange, which may come later, would forget it and push it back
         return await self._pull.take(copies)
 
     async def _note(self, **notes: str | None) -> None:

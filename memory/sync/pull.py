@@ -1,33 +1,62 @@
 """The bank's changes come to this machine.
 
-Each page is merged in a transaction of its own, and the bank's cursor moves only when every page was read: a pull that
-breaks off is begun again from the same cursor, and what was merged before is found unchanged.
+Each page is merged in transactions of its own, and the bank's cursor moves only when every page was read: a pull that
+breaks off is begun again from the same cursor, and what was merged before is found unchanged. Whatever may take long on a
+stranger's text, such as redacting it, is done before the store is locked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
-from ..cloud import CloudMemory, Copy, Fact, Shared, Tombstone, digest
+from ..cloud import CloudMemory, Copy, Fact, Known, Lineage, Shared, Tombstone, digest
 from ..errors import InvalidInput
 from ..incident import Incident, utcnow
 from ..ports import IncidentStore
 from ..record import format_time, parse_time
 from ..redaction import redact_incident, with_texts
 from ..text import storable
-from .merge import decide
-from .report import Progress, Report, off_loop
+from .merge import Decision, decide, lineage_after
+from .report import Outlook, Progress, Report, off_loop
 
 OVERLAP = timedelta(minutes=2)
 """Changes from that long before the cursor are read again: a bank's write bears the time at which it began, and may be
 seen only after a later one."""
 
-_FACTS = "facts"
-"""The digest of what lies in the bank as older facts alone. It is not pushed until somebody changes it here."""
+_FACTS = Known("facts")
+"""What is known of an incident that lies in the bank as older facts alone. It is not pushed until somebody changes it here."""
+
+_MOST = 1_000_000
+"""Characters that are merged in one transaction, or that older facts may tell of one incident: other writers wait
+meanwhile."""
 
 Stored = Callable[[Sequence[tuple[Incident | None, Incident]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A version of the bank, made ready for this machine: `theirs`, `redacted` where it had to be. `raw` is the digest of
+    what lies there; `ours` is what was here meanwhile, and `pushable` the form in which that is pushed."""
+
+    theirs: Shared
+    raw: str
+    redacted: bool
+    supersedes: Lineage | None
+    ours: Shared | None
+    pushable: Shared | None
+
+    @classmethod
+    def of(cls, theirs: Shared, supersedes: Lineage | None, ours: Shared | None, known: Known | None) -> _Arrival:
+        raw = digest(theirs)
+        mine = digest(ours) if ours is not None else None
+        if known is not None and mine == raw == known.digest:  # nearly all of them, nearly always
+            return cls(theirs, raw, False, supersedes, ours, ours)
+        clean = _made_safe(theirs) if isinstance(theirs, Incident) else theirs
+        pushable = _made_safe(ours) if isinstance(ours, Incident) and mine != raw else ours
+        return cls(clean, raw, clean != theirs, supersedes, ours, pushable)
 
 
 class Pull:
@@ -45,12 +74,12 @@ class Pull:
         self._cloud = cloud
         self._stored = stored
 
-    async def pull(self, report: Report, full: bool, dry_run: bool, progress: Progress) -> None:
+    async def pull(self, report: Report, full: bool, outlook: Outlook | None, progress: Progress) -> None:
         """Take in the bank's changes since the last pull, or with `full` all of it, older facts included; then what the
         bank lacks is queued, too."""
         seen: set[str] = set()
         cursor = None if full else await off_loop(self._store.state, "cursor")
-        before = await off_loop(self._known_here) if full else {}
+        before = await off_loop(self._known_here, outlook) if full else {}
         newest, offset, done = cursor, 0, 0
         first = True
         while True:
@@ -58,7 +87,7 @@ class Pull:
             if first and page.newest:  # by creation, the newest change may stand on any page; the cursor is a floor
                 newest = max(newest or "", page.newest)
             first = False
-            await self._take(page.copies, report, dry_run)
+            await self._take(page.copies, report, outlook)
             seen.update(copy.incident_id for copy in page.copies)
             done += len(page.copies)
             await progress(done, max(page.total, done), f"read {done} of {page.total} documents")
@@ -69,38 +98,46 @@ class Pull:
             whole = (await self._cloud.page(0, None, limit=1)).total
             report.unchanged = max(report.unchanged, whole - report.pulled - report.updated - report.skipped)
         if full:
-            await self._take_facts(report, seen, dry_run, progress)
-            if not dry_run:
-                await off_loop(self._queue_unseen, seen, before)
-        if not dry_run:
+            await self._take_facts(report, seen, outlook, progress)
+            await off_loop(self._queue_unseen, seen, before, outlook)
+        if outlook is None:
             await off_loop(self._note_pulled, newest, full)
 
-    def _known_here(self) -> dict[str, str]:
-        return self._store.known(sorted(self._store.ids()))
+    def _known(self, incident_ids: Sequence[str], outlook: Outlook | None) -> dict[str, Known]:
+        return {} if outlook and outlook.meets else self._store.known(incident_ids)
 
-    def _queue_unseen(self, seen: set[str], before: Mapping[str, str]) -> None:
+    def _known_here(self, outlook: Outlook | None) -> dict[str, Known]:
+        return self._known(sorted(self._store.ids()), outlook)
+
+    def _queue_unseen(self, seen: set[str], before: Mapping[str, Known], outlook: Outlook | None) -> None:
         """The bank lacks what this machine had pushed before the bank was read: somebody emptied it."""
         lacking = sorted(self._store.ids() - seen)
-        known = self._store.known(lacking)
-        self._store.queue([one for one in lacking if known.get(one) == before.get(one) != _FACTS])
+        known = self._known(lacking, outlook)
+        lost = [one for one in lacking if known.get(one) == before.get(one) != _FACTS]
+        if outlook is None:
+            self._store.queue(lost)
+        else:
+            outlook.queue(lost)
 
-    async def look(self, report: Report, full: bool, dry_run: bool, progress: Progress) -> None:
+    async def look(self, report: Report, full: bool, outlook: Outlook | None, progress: Progress) -> None:
         """Before a push without a pull: what others changed of the incidents that are about to be pushed."""
         cursor = await off_loop(self._store.state, "cursor")
         cursor = None if full else cursor
-        before = await off_loop(self._known_here) if full else {}
+        before = await off_loop(self._known_here, outlook) if full else {}
         offset: int | None = 0
         seen: set[str] = set()
         while offset is not None:
             page = await self._cloud.page(offset, _before(cursor))
             seen.update(copy.incident_id for copy in page.copies)
-            mine = await off_loop(self._pending_of, [copy.incident_id for copy in page.copies])
-            await self._take([copy for copy in page.copies if copy.incident_id in mine], report, dry_run)
+            mine = await off_loop(self._pending_of, [copy.incident_id for copy in page.copies], outlook)
+            await self._take([copy for copy in page.copies if copy.incident_id in mine], report, outlook)
             offset = page.following
-        if full and not dry_run:
-            await off_loop(self._queue_unseen, seen, before)
+        if full:
+            await off_loop(self._queue_unseen, seen, before, outlook)
 
-    def _pending_of(self, incident_ids: Sequence[str]) -> set[str]:
+    def _pending_of(self, incident_ids: Sequence[str], outlook: Outlook | None) -> set[str]:
+        if outlook is not None:
+            return outlook.waiting.intersection(incident_ids)
         return {incident_id for incident_id in incident_ids if self._store.is_pending(incident_id)}
 
     def _note_pulled(self, cursor: str | None, full: bool) -> None:
@@ -113,71 +150,87 @@ class Pull:
 
     async def take(self, copies: Sequence[Copy]) -> set[str]:
         """Store what a recall brought to light; the ids of what is here now."""
-        await self._take(copies, Report(), dry_run=False)
+        await self._take(copies, Report(), None)
         here = await off_loop(self._store.here, [copy.incident_id for copy in copies])
         return {incident_id for incident_id, shared in here.items() if isinstance(shared, Incident)}
 
-    async def _take(self, copies: Sequence[Copy], report: Report, dry_run: bool) -> None:
+    async def _take(self, copies: Sequence[Copy], report: Report, outlook: Outlook | None) -> None:
         """Merge a page. What another writer changes at this moment is merged by the next exchange."""
-        if not copies:
-            return
-        await off_loop(self._merge, copies, report, dry_run)
+        if copies:
+            await off_loop(self._merge, copies, report, outlook)
 
-    def _merge(self, copies: Sequence[Copy], report: Report, dry_run: bool) -> None:
+    def _merge(self, copies: Sequence[Copy], report: Report, outlook: Outlook | None) -> None:
+        contents: list[tuple[Shared, Lineage | None]] = []
+        for copy in copies:
+            if copy.content is None:
+                report.skipped += 1
+                report.reasons.append((copy.incident_id, copy.problem or "it cannot be read"))
+            else:
+                contents.append((copy.content, copy.supersedes))
+        ids = [content.id for content, _ in contents]
+        here, known = self._store.here(ids), self._known(ids, outlook)
+        arrivals = [_Arrival.of(*one, here.get(one[0].id), known.get(one[0].id)) for one in contents]
+        for part in _parts(arrivals, lambda arrival: _size(arrival.theirs)):
+            self._merge_part(part, report, outlook)
+
+    def _merge_part(self, arrivals: Sequence[_Arrival], report: Report, outlook: Outlook | None) -> None:
         came: list[tuple[Incident | None, Incident]] = []
         with self._store.transaction():
-            ids = [copy.incident_id for copy in copies]
-            here, known = self._store.here(ids), self._store.known(ids)
-            held: dict[str, str] = {}
-            for copy in copies:
-                if copy.content is None:
-                    report.skipped += 1
-                    report.reasons.append((copy.incident_id, copy.problem or "it cannot be read"))
-                    continue
-                ours = here.get(copy.incident_id)
-                adopted = self._merge_one(ours, copy.content, known.get(copy.incident_id), report, dry_run)
+            ids = [arrival.theirs.id for arrival in arrivals]
+            here, known = self._store.here(ids), self._known(ids, outlook)
+            held: dict[str, Known] = {}
+            for arrival in arrivals:
+                incident_id = arrival.theirs.id
+                ours, seen = here.get(incident_id), known.get(incident_id)
+                if ours != arrival.ours:  # somebody wrote it meanwhile
+                    arrival = _Arrival.of(arrival.theirs, arrival.supersedes, ours, seen)
+                adopted, holds = self._merge_one(arrival, seen, report, outlook)
                 if adopted is not None:
                     came.append((ours if isinstance(ours, Incident) else None, adopted))
-                held[copy.incident_id] = digest(copy.content)
-            if not dry_run:
+                if holds != seen:
+                    held[incident_id] = holds
+            if outlook is None:
                 self._store.note_known(held)
         if came:
             self._stored(came)
 
     def _merge_one(
-        self, ours: Shared | None, theirs: Shared, known: str | None, report: Report, dry_run: bool
-    ) -> Incident | None:
-        """Merge one; the record that came in, if one did."""
-        if ours is not None and digest(ours) == digest(theirs) == known:  # nearly all of them, nearly always
-            report.unchanged += 1
-            if not dry_run and (ours.revision < theirs.revision or self._store.is_pending(theirs.id)):
-                self._store.settle(theirs.id, theirs.revision)
-            return None
-        clean = theirs if isinstance(theirs, Tombstone) else _made_safe(theirs)
-        redacted = clean != theirs
-        mine = _made_safe(ours) if isinstance(ours, Incident) else ours  # as it is pushed
-        decision = decide(mine, clean, digest(clean) if redacted and known == digest(theirs) else known)
+        self, arrival: _Arrival, known: Known | None, report: Report, outlook: Outlook | None
+    ) -> tuple[Incident | None, Known]:
+        """Merge one: the record that came in, if one did, and what the bank is known to hold."""
+        ours, theirs, mine = arrival.ours, arrival.theirs, arrival.pushable
+        if arrival.redacted and known and known.digest == arrival.raw:
+            known = replace(known, digest=digest(theirs))
+        decision = decide(mine, theirs, known, arrival.supersedes)
+        holds = Known(arrival.raw, lineage_after(mine, theirs, known, arrival.supersedes, decision))
         if decision.conflict:
             report.conflicts.append((theirs.id, "there" if decision.theirs else "here"))
         if decision.theirs:
-            if ours is None or isinstance(ours, Tombstone):
-                report.pulled += 1
-            else:
+            if isinstance(ours, Incident):
                 report.updated += 1
+            else:
+                report.pulled += 1
         elif decision.same:
             report.unchanged += 1
-        if dry_run:
-            return None
+        if outlook is not None:
+            _foresee(arrival, decision, outlook)
+            return None, holds
         if decision.theirs:
-            return self._adopt(ours, clean, "conflict" if decision.conflict else "pulled", queue=redacted)
+            action = "conflict" if decision.conflict else "pulled"
+            return self._adopt(ours, theirs, action, queue=arrival.redacted), holds
         if decision.same:
-            if ours is not None and not (isinstance(ours, Tombstone) and ours.local) and not redacted:
+            kept_away = isinstance(ours, Tombstone) and ours.local
+            if ours is None or kept_away or arrival.redacted:
+                return None, holds
+            if isinstance(ours, Incident) and ours.revision > theirs.revision:
+                self._store.queue([theirs.id])  # the count of writes is part of the record, and the highest one stands
+            elif ours.revision < theirs.revision or self._store.is_pending(theirs.id):
                 self._store.settle(theirs.id, theirs.revision)
         else:
-            if decision.conflict and isinstance(clean, Incident):
-                self._store.keep_loser(clean)
+            if decision.conflict and isinstance(theirs, Incident):
+                self._store.keep_loser(theirs)
             self._store.queue([theirs.id])
-        return None
+        return None, holds
 
     def _adopt(self, ours: Shared | None, theirs: Shared, action: str, *, queue: bool) -> Incident | None:
         if isinstance(theirs, Tombstone):
@@ -187,7 +240,7 @@ class Pull:
         replaces = ours.revision if isinstance(ours, Incident) else None
         return self._store.adopt(theirs, replaces, action=action, queue=queue)
 
-    async def _take_facts(self, report: Report, seen: set[str], dry_run: bool, progress: Progress) -> None:
+    async def _take_facts(self, report: Report, seen: set[str], outlook: Outlook | None, progress: Progress) -> None:
         from ..hindsight.legacy import incidents_of
 
         facts: list[Fact] = []
@@ -198,16 +251,23 @@ class Pull:
         report.skipped += skipped
         for start in range(0, len(incidents), 100):
             some = [one for one in incidents[start : start + 100] if one.id not in seen]
-            await off_loop(self._merge_facts, some, report, dry_run)
+            await off_loop(self._merge_facts, some, report, outlook is not None)
 
     def _merge_facts(self, incidents: Sequence[Incident], report: Report, dry_run: bool) -> None:
         """Take what older facts tell of incidents that no document of ours stands for. A record that is here says more
         than facts do, and gives way only where it is open and they know the cause."""
+        large = [incident for incident in incidents if _size(incident) > _MOST]
+        report.skipped += len(large)
+        report.reasons += [(one.id, "what older facts tell of it is too large") for one in large]
+        for part in _parts([_made_safe(incident) for incident in incidents if incident not in large], _size):
+            self._merge_clean_facts(part, report, dry_run)
+
+    def _merge_clean_facts(self, incidents: Sequence[Incident], report: Report, dry_run: bool) -> None:
         came: list[tuple[Incident | None, Incident]] = []
         with self._store.transaction():
             here = self._store.here([incident.id for incident in incidents])
-            for incident in incidents:
-                clean, ours = _made_safe(incident), here.get(incident.id)
+            for clean in incidents:
+                ours = here.get(clean.id)
                 if ours is None:
                     report.pulled += 1
                     if not dry_run:
@@ -224,6 +284,56 @@ class Pull:
                     report.unchanged += 1
         if came:
             self._stored(came)
+
+
+def _foresee(arrival: _Arrival, decision: Decision, outlook: Outlook) -> None:
+    """What merging it would do to the outbox."""
+    ours, theirs = arrival.ours, arrival.theirs
+    if decision.theirs:
+        raised = isinstance(theirs, Incident) and ours is not None and ours.revision >= theirs.revision
+        stays = arrival.redacted or raised
+    elif decision.same:
+        if arrival.redacted or ours is None or (isinstance(ours, Tombstone) and ours.local):
+            return
+        stays = isinstance(ours, Incident) and ours.revision > theirs.revision
+    else:
+        stays = True
+    if stays:
+        outlook.queue([theirs.id])
+    else:
+        outlook.settle(theirs.id)
+
+
+T = TypeVar("T")
+
+
+def _parts(items: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in parts of at most _MOST characters, or of a single item."""
+    part: list[T] = []
+    total = 0
+    for item in items:
+        its_size = size(item)
+        if part and total + its_size > _MOST:
+            yield part
+            part, total = [], 0
+        part.append(item)
+        total += its_size
+    if part:
+        yield part
+
+
+def _size(shared: Shared) -> int:
+    """The characters of its texts."""
+    size = 0
+
+    def count(text: str) -> str:
+        nonlocal size
+        size += len(text)
+        return text
+
+    if isinstance(shared, Incident):
+        with_texts(shared, count)
+    return size
 
 
 def _made_safe(incident: Incident) -> Incident:

@@ -13,7 +13,7 @@ from functools import partial
 
 import anyio
 
-from ..cloud import BATCH, CloudMemory, Shared, Tombstone, digest
+from ..cloud import BATCH, CloudMemory, Known, Tombstone, Version, digest
 from ..errors import (
     CloudDenied,
     CloudError,
@@ -29,6 +29,7 @@ from ..outbox import Entry
 from ..ports import IncidentStore
 from ..record import dumps, format_time
 from ..redaction import redact_incident
+from .merge import lineage
 from .pause import Pauses
 from .report import Progress, Report, off_loop
 
@@ -62,12 +63,9 @@ class Push:
         self._cloud = cloud
         self._clock = clock
 
-    async def push(self, report: Report, dry_run: bool, impatient: bool, progress: Progress) -> None:
+    async def push(self, report: Report, impatient: bool, progress: Progress) -> None:
         """Push what is due; the impatient do not wait for what pauses after a failure."""
         backlog = await off_loop(self._store.backlog, self._clock())
-        if dry_run:
-            report.pushed = backlog.pending
-            return
         began = self._clock()
         failed: CloudFailed | None = None
         failures = 0
@@ -120,15 +118,16 @@ class Push:
             with suppress(StoreError):  # the leases run out by themselves
                 await off_loop(self._store.release, owner)
 
-    def _batches(self, entries: Sequence[Entry]) -> list[list[Shared]]:
+    def _batches(self, entries: Sequence[Entry]) -> list[list[Version]]:
         """What is to be pushed for the entries, in batches that a server takes at once."""
-        here = self._store.here([entry.incident_id for entry in entries])
-        batches: list[list[Shared]] = [[]]
+        ids = [entry.incident_id for entry in entries]
+        here, known = self._store.here(ids), self._store.known(ids)
+        batches: list[list[Version]] = [[]]
         size = 0
         for entry in entries:
             shared = here.get(entry.incident_id)
             if shared is None or (isinstance(shared, Tombstone) and shared.local):
-                self._store.pushed([(entry.incident_id, entry.revision, "")])
+                self._store.pushed([(entry.incident_id, entry.revision, None)])
                 continue
             if isinstance(shared, Incident):
                 shared = redact_incident(shared)  # patterns may have been added since it was stored
@@ -136,11 +135,11 @@ class Push:
             if batches[-1] and size + its_size > _BATCH_BYTES:
                 batches.append([])
                 size = 0
-            batches[-1].append(shared)
+            batches[-1].append(Version(shared, lineage(digest(shared), known.get(shared.id))))
             size += its_size
         return [batch for batch in batches if batch]
 
-    async def _push_batch(self, batch: Sequence[Shared], report: Report) -> None:
+    async def _push_batch(self, batch: Sequence[Version], report: Report) -> None:
         try:
             await self._push_insistently(batch)
         except (CloudRefused, InvalidInput) as exc:
@@ -149,7 +148,7 @@ class Push:
         await off_loop(self._note_pushed, batch)
         report.pushed += len(batch)
 
-    async def _push_insistently(self, batch: Sequence[Shared]) -> None:
+    async def _push_insistently(self, batch: Sequence[Version]) -> None:
         for pause in _AGAIN:
             try:
                 await self._cloud.push(batch)
@@ -161,10 +160,10 @@ class Push:
                 return
         await self._cloud.push(batch)
 
-    async def _push_singly(self, batch: Sequence[Shared], reason: Exception, report: Report) -> None:
+    async def _push_singly(self, batch: Sequence[Version], reason: Exception, report: Report) -> None:
         """Find out which of the batch is refused; the others go. Where the first few all are and there are more, it is
         not what they say that is refused: a proxy may answer so, and nothing is set aside for that."""
-        refused: list[tuple[Shared, str]] = [(batch[0], str(reason))] if len(batch) == 1 else []
+        refused: list[tuple[Version, str]] = [(batch[0], str(reason))] if len(batch) == 1 else []
         before = report.pushed
         for one in batch if len(batch) > 1 else ():
             try:
@@ -177,11 +176,13 @@ class Push:
                 await off_loop(self._note_pushed, [one])
                 report.pushed += 1
         for one, why in refused:
-            await off_loop(self._store.refuse, one.id, one.revision, why)
+            await off_loop(self._store.refuse, one.content.id, one.content.revision, why)
 
-    def _note_pushed(self, batch: Sequence[Shared]) -> None:
+    def _note_pushed(self, batch: Sequence[Version]) -> None:
         with self._store.transaction():
-            self._store.pushed([(one.id, one.revision, digest(one)) for one in batch])
+            self._store.pushed(
+                [(one.content.id, one.content.revision, Known(digest(one.content), one.supersedes)) for one in batch]
+            )
             self._store.note_state("last_push_at", format_time(utcnow()))
 
     @asynccontextmanager

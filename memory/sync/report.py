@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -48,6 +48,24 @@ class Report:
             yield f"{self.refused} are set aside, since Hindsight refuses them; `incidentos doctor` says why."
         if self.error:
             yield self.error
+
+
+@dataclass
+class Outlook:
+    """What a dry run expects to find in the outbox once it has pulled: `waiting` incidents, and others that were `set_aside`
+    and stay so. `meets` says that what is known of the bank would be forgotten first, since it was another one's."""
+
+    waiting: set[str]
+    set_aside: frozenset[str] = frozenset()
+    meets: bool = False
+
+    def queue(self, incident_ids: Iterable[str]) -> None:
+        """These would get an entry, unless they have one that was set aside."""
+        self.waiting.update(set(incident_ids) - self.set_aside)
+
+    def settle(self, incident_id: str) -> None:
+        """The bank would hold what is here."""
+        self.waiting.discard(incident_id)
 
 
 async def quiet(done: int, total: int, message: str) -> None:

@@ -163,7 +163,7 @@ class SharedMemory:
         """What the shared memory recalls of the text, within the deadline. An incident that was not known here is read
         whole and stored. Never raises an anticipated failure: the local answer stands without it."""
         if self._breaker.reason is not None:
-            return self._without(self._breaker.reason)
+            return self._without(self._breaker.reason, "was not asked")
         self._asked += 1
         connecting = not self._ready.is_set()
         hits: list[CloudHit] | None = None
@@ -183,7 +183,7 @@ class SharedMemory:
             return self._without(str(exc))
         if hits is None:
             if connecting:
-                return self._without("Hindsight is still being connected; ask again in a few seconds.")
+                return self._without("Hindsight is still being connected; ask again in a few seconds.", "was not asked")
             late = CloudUnreachable(f"Hindsight at {self.cloud.url} did not answer within {DEADLINE:g} seconds.")
             self._trip(late)
             return self._without(str(late))
@@ -242,8 +242,8 @@ class SharedMemory:
             [(one.id, one.revision, its) for one, its in zip(lacking, vectors, strict=True)], embedder.identity
         )
 
-    def _without(self, reason: str) -> Candidates:
-        return Candidates(degraded=(f"The team's memory was not asked: {reason}",))
+    def _without(self, reason: str, what: str = "gave no answer") -> Candidates:
+        return Candidates(degraded=(f"The team's memory {what}: {reason}",))
 
     # What to say of it
 

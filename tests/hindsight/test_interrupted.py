@@ -86,6 +86,7 @@ def test_a_sync_that_is_killed_while_it_pushes_is_finished_by_the_next(
     running[0].wait(DEADLINE)
     proxy.spoil(None)
     assert here.pending() > 0
+    here.let_leases_run_out()
     finished(here, there, records, Bank(none_server.url, bank))
 
 

@@ -93,6 +93,11 @@ class Machine:
         with closing(sqlite3.connect(f"file:{self.home / 'memory.db'}?mode=ro", uri=True)) as db:
             return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def let_leases_run_out(self) -> None:
+        """As if the half minute had gone by for which a killed sync holds up what it pushed."""
+        with closing(sqlite3.connect(self.home / "memory.db")) as db, db:
+            db.execute("UPDATE outbox SET leased_until = leased_at")
+
     def serve(self) -> Any:
         """Its MCP server over stdio, hands shaken."""
         return self.processes.serve(self.home)
@@ -131,3 +136,35 @@ def until(done: Callable[[], bool]) -> None:
 def connected(wire: Any) -> None:
     """Wait until the server is connected to the shared memory."""
     until(lambda: bool(status(wire)["hindsight"]["state"] == "up"))
+
+
+MOVED = ("pulled", "pushed", "updated", "conflicts", "pending", "refused")
+"""The counts of a sync that are all 0 where both sides hold the same."""
+
+STILL = dict.fromkeys(MOVED, 0)
+
+
+def moved(told: dict[str, Any]) -> dict[str, int]:
+    """What a sync moved."""
+    return {name: told[name] for name in MOVED}
+
+
+def offline(machine: Machine) -> Machine:
+    """The same machine while it knows no shared memory."""
+    return Machine(machine.home, type(machine.processes)(machine.processes.cwd, {}, machine.processes.started))
+
+
+def resolve(machine: Machine, incident_id: str, cause: str) -> None:
+    """Resolve an incident where the shared memory does not hear of it yet."""
+    wire = offline(machine).serve()
+    structured(wire.call("resolve_incident", incident_id=incident_id, root_cause=cause, mitigation_steps=["Roll back"]))
+    wire.process.stdin.close()
+    wire.process.wait(60)
+
+
+def causes(machine: Machine, incident_id: str) -> list[tuple[str, str | None]]:
+    """The history of an incident: what happened, and the cause that stood there before."""
+    return [
+        (entry["action"], ((entry["previous"] or {}).get("resolution") or {}).get("root_cause"))
+        for entry in machine.json("show", incident_id, code=None)["history"]
+    ]
