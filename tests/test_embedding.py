@@ -126,7 +126,7 @@ def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
         assert rough_whole[-1] == pytest.approx(whole[-1], abs=1e-6)
         for rough, true in ((rough_whole, whole), (rough_best, best)):
             assert rough.mean() == pytest.approx(true.mean(), abs=0.01)
-            assert rough.std() == pytest.approx(true.std(), rel=0.03)
+            assert rough.std() == pytest.approx(true.std(), rel=0.05)
         first = np.argsort(-best)[:20]
         assert set(first) <= set(highest(rough_best, 400))
         slots = np.sort(highest(rough_best, 400))
