@@ -101,8 +101,8 @@ def fill(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
     return count / (time.perf_counter() - begun)
 
 
-def filled(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
-    """As `fill`, once: a home that an earlier run filled is taken as it is.
+def filled(home: Path, parts: Parts, count: int, synthetic: bool) -> dict[str, float]:
+    """What `fill` and `first_run` gave: now, or when an earlier run did that in this home, which is taken as it is.
 
     Raises:
         SystemExit: the home holds something else.
@@ -110,15 +110,18 @@ def filled(home: Path, parts: Parts, count: int, synthetic: bool) -> float:
     note, asked = home / "filled.json", {"incidents": count, "synthetic": synthetic}
     if note.exists():
         there = json.loads(note.read_text(encoding="utf-8"))
-        rate = float(there.pop("per_s"))
+        took: dict[str, float] = there.pop("took")
         if there != asked:
             raise SystemExit(f"{home} holds {there}, not {asked}. Give another folder.")
-        return rate
+        return took
     if (home / DATABASE_NAME).exists():
         raise SystemExit(f"{home} holds a memory that was not filled to its end. Give another folder.")
-    rate = fill(home, parts, count, synthetic)
-    note.write_text(json.dumps({**asked, "per_s": rate}), encoding="utf-8")
-    return rate
+    print(f"storing {count:,} incidents …", file=sys.stderr, flush=True)
+    took = {"stored_per_s" if synthetic else "imported_per_s": fill(home, parts, count, synthetic)}
+    print("building the index …", file=sys.stderr, flush=True)
+    took["index_built_s"] = first_run(home)
+    note.write_text(json.dumps({**asked, "took": took}), encoding="utf-8")
+    return took
 
 
 def first_run(home: Path) -> float:
@@ -130,7 +133,6 @@ def first_run(home: Path) -> float:
     """
     memory = build_memory(Settings(INCIDENTOS_HOME=home))  # type: ignore[call-arg] # pydantic's alias
     memory.embedder.wait()
-    shutil.rmtree(home / "index", ignore_errors=True)  # of an earlier run
     begun = time.perf_counter()
     memory.warm_up()
     taken = time.perf_counter() - begun
@@ -302,19 +304,15 @@ def measure(parts: Parts, count: int, synthetic: bool, calls: int, runs: int, ke
         home.mkdir(parents=True, exist_ok=True)
         shutil.copytree(CACHE / "models", home / "models", dirs_exist_ok=True)
         trivial.write_text(TRIVIAL, encoding="utf-8")
-        print(f"storing {count:,} incidents …", file=sys.stderr, flush=True)
-        rate = filled(home, parts, count, synthetic)
-        print("building the index …", file=sys.stderr, flush=True)
-        index_built_s = first_run(home)
+        took = filled(home, parts, count, synthetic)
         size = sum(path.stat().st_size for path in home.glob(f"{DATABASE_NAME}*"))
         print("starting servers …", file=sys.stderr, flush=True)
         figures: dict[str, Any] = {
             "incidents": count,
             "vectors": "synthetic" if synthetic else "real",
             "calls": calls,
-            ("stored_per_s" if synthetic else "imported_per_s"): rate,
+            **took,
             "database_mb": size / 1e6,
-            "index_built_s": index_built_s,
             **starts(trivial, home, runs),
         }
         print("calling …", file=sys.stderr, flush=True)
