@@ -309,6 +309,7 @@ class Recall:
             look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), close)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
+            vectors = None if whole is None else self._semantic.wholes(top)
             order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
@@ -319,15 +320,14 @@ class Recall:
                     best=None if best is None else float(best[top[place]]),
                     closeness=look.at(place) if place < len(close) else Closeness(),
                     nearness=0.0 if near is None else float(near[top[place]]),
-                    vector=None if whole is None else self._semantic.whole(int(top[place])),
+                    vector=None if vectors is None else vectors[place],
                 )
                 for rank, place in enumerate(order)
                 if rank < limit or stored[place].incident.id in also
             ]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
-        """How near in time each incident is, shape (slots,): 1 within the same hour, 0 from a week on, and where the
-        time is unknown."""
+        """Nearness in time, shape (slots,): 1 within the same hour, 0 from a week on and where the time is unknown."""
         gap = np.abs(self._created.view - at.timestamp())
         within = np.flatnonzero(gap < _TIME_REACH)
         nearness = np.zeros(len(gap), dtype=np.float32)

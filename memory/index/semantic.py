@@ -121,14 +121,14 @@ class SemanticIndex:
             np.concatenate([nothing, *(best for _, best in parts)]),
         )
 
-    def whole(self, slot: int) -> Vectors:
-        """The vector of the slot's whole text, shape (dimensions,)."""
-        if slot < self._first and self._frozen is not None:
-            rows, starts = self._frozen.rows, self._frozen.starts
-        else:
-            rows, starts, slot = self._rows.view, self._starts.view, slot - self._first
-        vector: Vectors = _sound(rows[starts[slot]][None])[0]
-        return vector
+    def wholes(self, slots: npt.NDArray[np.intp]) -> Vectors:
+        """The vectors of the slots' whole texts, shape (slots, dimensions)."""
+        found = np.empty((len(slots), self.dimensions), dtype=np.float32)
+        added = slots >= self._first
+        found[added] = self._rows.view[self._starts.view[slots[added] - self._first]]
+        if self._frozen is not None:
+            found[~added] = self._frozen.rows[self._frozen.starts[slots[~added]]]
+        return _sound(found)
 
     def freeze(
         self, kept: npt.NDArray[np.bool_], rows: Vectors | None = None, projected: Vectors | None = None
@@ -236,7 +236,8 @@ def _rows_of(
     starts: npt.NDArray[np.int64], rows: int, slots: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The rows of these documents, of a matrix of so many, and where among them each document's begin."""
-    counts = np.append(starts[1:], rows)[slots] - starts[slots]
+    last = slots == len(starts) - 1
+    counts = np.where(last, rows, starts[np.where(last, slots, slots + 1)]) - starts[slots]
     before = np.cumsum(counts) - counts
     return np.repeat(starts[slots] - before, counts) + np.arange(int(counts.sum())), before
 
