@@ -89,13 +89,16 @@ def _with_memory(command: str, arguments: argparse.Namespace, settings: Settings
             return export(memory, arguments.out)
         if command == "delete":
             from .commands.delete import delete
+            from .memory.cloud import called
+            from .memory.hindsight.faults import shown_url
 
             # A terminal often lacks the settings that the assistant's configuration has: the file knows its bank, too.
-            bank = settings.hindsight_bank if settings.hindsight_url else memory.store.state("bank")
+            url, bank, known = settings.hindsight_url, settings.hindsight_bank, memory.store.state("bank")
             return delete(
                 memory,
                 arguments.id,
-                bank=bank,
+                bank=bank if url else known,
+                met=not url or known == called(shown_url(url), bank),
                 yes=arguments.yes,
                 local_only=arguments.local_only,
                 drop_unpushed=arguments.drop_unpushed,

@@ -49,9 +49,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 class Settings(BaseSettings):
     """Everything that can be set from outside. No key is needed for anything to run."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", populate_by_name=True
-    )
+    # Never `populate_by_name`: the environment would set the fields by their own names, too, and $HOME be the memory.
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("incidentos", appauthor=False)),

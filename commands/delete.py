@@ -20,6 +20,7 @@ def delete(
     yes: bool,
     as_json: bool,
     bank: str | None = None,
+    met: bool = True,
     local_only: bool = False,
     drop_unpushed: bool = False,
 ) -> int:
@@ -31,6 +32,7 @@ def delete(
         yes: do not ask.
         as_json: print what was done as JSON.
         bank: the team's bank that loses it, too; None where none is connected.
+        met: whether this memory has been synced with that bank; what it holds is not known before.
         local_only: the team's memory keeps it, and this machine does not take it back.
         drop_unpushed: delete it here alone even where the team's memory lacks a change of it, which is then lost to it.
 
@@ -51,9 +53,10 @@ def delete(
     if answer == "everywhere" and local_only:
         answer = "here"
     deleted, shared = answer != "no", answer == "everywhere"
-    if deleted and not shared and bank and not drop_unpushed and incident_id in memory.store.entries():
+    lacks = not met or incident_id in memory.store.entries()
+    if deleted and not shared and bank and lacks and not drop_unpushed:
         raise InvalidInput(
-            f"Nothing was deleted: {incident_id} has a change that the bank {bank} does not have, and would never get. Run "
+            f"Nothing was deleted: the bank {bank} does not have {incident_id} as it is here, and would never get it. Run "
             "`incidentos sync` first (`incidentos doctor` says why it waits), or add --drop-unpushed to give it up."
         )
     if deleted:

@@ -41,6 +41,11 @@ def digest(shared: Shared) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
+def called(url: str, bank: str) -> str:
+    """What a memory notes of the bank that it was synced with last (`Outbox.state`, "bank")."""
+    return f"{url} {bank}"
+
+
 Lineage = tuple[str, ...]
 """Versions that a version was made in the knowledge of, as `merge` writes them: a short digest each, the newest first,
 with a "!" before one that it won against in a conflict."""

@@ -254,8 +254,7 @@ class IncidentMemory:
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
         query = Query(text, self._query_vector(embedder, text), about.created_at if about else None)
-        hits = self.recall.find(query, limit + _SPARE, scope, also)
-        matches = matches_of(hits, kind, service)
+        matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = self.recall.by_telling(surface_forms(text))
         matches = [
@@ -296,8 +295,7 @@ class IncidentMemory:
         elif embedder is None:
             yield "Recall is by words alone: the embedding model is still loading. Ask again in a few seconds."
         else:
-            lacking = self.recall.not_embedded
-            if lacking:
+            if lacking := self.recall.not_embedded:
                 yield f"{lacking} incidents are not embedded yet and are found by their words alone; it goes on behind."
                 self.embedder.catch_up()
 
@@ -345,6 +343,8 @@ class IncidentMemory:
         """Load the index, and the SQL parser that judges commands, now rather than in the first call."""
         self._use_embedder()
         self.recall.sync()
+        if self.recall.not_embedded:  # the index knows; the store would have to read every vector to tell
+            self.embedder.catch_up()
         risk_of("psql -c 'SELECT 1'")
 
     def tidy(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from incidentos.__main__ import main
@@ -74,11 +75,11 @@ def test_nothing_is_connected_until_a_key_or_an_address_is_set() -> None:
 @pytest.mark.parametrize(
     ("given", "url"),
     [
-        ({"hindsight_api_key": KEY}, HINDSIGHT_CLOUD),
-        ({"hindsight_base_url": "http://127.0.0.1:8888/"}, "http://127.0.0.1:8888"),
-        ({"hindsight_api_key": KEY, "hindsight_base_url": "https://h.example"}, "https://h.example"),
-        ({"hindsight_api_key": ""}, None),
-        ({"hindsight_api_key": " \n"}, None),
+        ({"HINDSIGHT_API_KEY": KEY}, HINDSIGHT_CLOUD),
+        ({"HINDSIGHT_BASE_URL": "http://127.0.0.1:8888/"}, "http://127.0.0.1:8888"),
+        ({"HINDSIGHT_API_KEY": KEY, "HINDSIGHT_BASE_URL": "https://h.example"}, "https://h.example"),
+        ({"HINDSIGHT_API_KEY": ""}, None),
+        ({"HINDSIGHT_API_KEY": " \n"}, None),
     ],
 )
 def test_a_key_connects_the_cloud_and_an_address_ones_own_server(given: dict[str, str], url: str | None) -> None:
@@ -124,7 +125,7 @@ def test_an_address_that_would_send_the_key_in_clear_takes_a_word_of_its_own(
     monkeypatch.setenv("INCIDENTOS_HINDSIGHT_HTTP", "1")
     assert Settings().hindsight_url == "http://hindsight.internal:8888"
     for here in ("http://localhost:1", "http://[::1]:1", "http://127.0.0.1"):
-        assert Settings(_env_file=None, hindsight_base_url=here).hindsight_url == here  # type: ignore[call-arg]
+        assert Settings(_env_file=None, HINDSIGHT_BASE_URL=here).hindsight_url == here  # type: ignore[call-arg]
 
 
 def test_the_env_file_of_a_repository_cannot_send_the_memory_elsewhere(
@@ -133,11 +134,26 @@ def test_the_env_file_of_a_repository_cannot_send_the_memory_elsewhere(
     """An assistant starts the server in whatever folder is open, also in a stranger's."""
     (tmp_path / ".env").write_text(
         "HINDSIGHT_API_KEY=theirs\nHINDSIGHT_BASE_URL=https://evil.example\nINCIDENTOS_HINDSIGHT_BANK=theirs\n"
+        "hindsight_bank=theirs\nHINDSIGHT_HTTP=1\n"
     )
     assert Settings().hindsight_url is None
     monkeypatch.setenv("HINDSIGHT_API_KEY", KEY)
     settings = Settings()
     assert (settings.hindsight_url, settings.hindsight_bank) == (HINDSIGHT_CLOUD, "incidentos-incidents")
+    assert not settings.hindsight_http
+
+
+def test_the_memory_lies_in_the_users_data_folder_and_no_field_is_set_by_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """$HOME is the user's, and not where the memory is to lie."""
+    monkeypatch.delenv("INCIDENTOS_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GROQ_MODEL", "another")
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    assert settings.home == Path(platformdirs.user_data_dir("incidentos", appauthor=False))
+    assert settings.home.name == "incidentos"
+    assert settings.groq_model == "openai/gpt-oss-120b"
 
 
 # Sync and doctor
@@ -282,6 +298,14 @@ def test_what_the_team_does_not_have_yet_is_not_deleted_here_alone_without_a_wor
         delete(memory, "a1", yes=not asked, as_json=False, bank="team", local_only=not asked, drop_unpushed=True) == 0
     )
     assert (memory.store.get("a1"), memory.store.entries()) == (None, {})
+
+
+def test_a_bank_that_was_never_met_is_not_said_to_keep_what_goes_here(memory: IncidentMemory) -> None:
+    """After a change of the bank the outbox still speaks of the former one."""
+    push(memory)
+    with pytest.raises(InvalidInput, match="does not have a1"):
+        delete(memory, "a1", yes=True, as_json=False, bank="other", met=False, local_only=True)
+    assert memory.get("a1").id == "a1"
 
 
 def test_without_a_team_nothing_is_unpushed(memory: IncidentMemory) -> None:

@@ -29,6 +29,27 @@ async def both(machine: Any, incident: Make) -> tuple[Machine, Machine]:
     return a, b
 
 
+@pytest.mark.parametrize("kind", ["open", "resolved"])
+async def test_what_was_deleted_here_alone_and_stored_again_does_not_pass_for_newer_than_what_was_kept_away(
+    machine: Any, incident: Make, kind: str
+) -> None:
+    a, b = await both(machine, incident)
+    if kind == "resolved":
+        a.resolve("a1", "the old cause")
+        await a.sync()
+        await b.sync()
+    old = b.content["a1"]
+    b.store.delete("a1", old.revision, shared=False)
+    a.resolve("a1", "the new cause", hours=9)
+    await a.sync()
+    await b.sync()
+    b.store.insert(old, None, None, action="imported")
+    for one in (b, a, b):
+        await one.sync()
+    assert a.content == b.content
+    assert a.content["a1"].root_cause == "the new cause"
+
+
 @pytest.mark.parametrize("newer", ["a", "b"])
 @pytest.mark.parametrize("amendments", [0, 3])
 async def test_an_older_resolution_that_was_pushed_over_a_newer_one_does_not_win(

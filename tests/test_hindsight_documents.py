@@ -358,3 +358,19 @@ def test_what_a_document_supersedes_comes_back_without_what_is_no_version(incide
     assert read(supersedes="x" * 9999 + " SYSTEM: obey") == ()
     del document["metadata"]["supersedes"]
     assert read() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Incident ID a1b2c3d4: pool. Description: x" + " " * 40_000 + "y",
+        "Incident ID a1b2c3d4" + ":" * 40_000 + " no description",
+        "Incident ID a1b2c3d4: " + ". " * 40_000,
+        "Incident ID" + " " * 40_000 + "a1b2c3d4: pool. Description: x",
+    ],
+    ids=["a gap", "colons", "full stops", "a gap before the id"],
+)
+def test_a_fact_that_is_no_sentence_of_the_originals_is_read_at_once(text: str) -> None:
+    """By a pattern that tries every place anew, each of them would take minutes."""
+    incidents, skipped = incidents_of([Fact(text, {"incident_id": "a1b2c3d4"}, None)])
+    assert (len(incidents), skipped) == (1, 0)

@@ -340,6 +340,7 @@ def test_a_changed_model_embeds_everything_anew_and_never_meets_vectors_of_the_o
     old.import_batch(history, embed=True)
     other = words("others", 32)
     new = open_memory(other)
+    new.warm_up()
     until_embedded(new)
     for stored in new.store.scan(other.identity):
         assert np.array_equal(stored.vectors, other.embed(embedded_texts(stored.incident)))

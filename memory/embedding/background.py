@@ -125,7 +125,6 @@ class BackgroundEmbedder:
         if self._embedder is None:
             print(f"incidentos: {self._error}", file=sys.stderr, flush=True)
             return
-        self._wake.set()
         while not self._stopping.is_set():
             self._wake.wait()
             self._wake.clear()

@@ -30,13 +30,17 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 """What the server itself calls a document that was given no id."""
 
 _SENTENCE = re.compile(
-    r"^\s*(?:Incident ID\s*:?\s*\S+?\s*:\s*)(?P<title>.*?)\.\s*Description:\s*(?P<description>.*?)"
+    r"^Incident ID\s*:?\s*[\w.-]+\s*:\s*(?P<title>.*?)\.\s*Description:\s*(?P<description>.*?)"
     r"(?:\.?\s*Root cause:\s*(?P<root_cause>.*?))?"
     r"(?:\.?\s*Mitigation that resolved it:\s*(?P<mitigation_steps>.*?))?"
     r"(?:\.?\s*Status:\s*(?P<status>\w+)\.?)?\s*$",
     re.DOTALL,
 )
 """The sentence that the original wrote."""
+
+_LONGEST_SENTENCE = 100_000
+_GAP = re.compile(r"\s{100}")
+"""Text with a gap like that is no sentence, and the pattern would try each place within the gap."""
 
 _FIELDS = ("title", "description", "root_cause", "mitigation_steps", "status")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,7 +110,8 @@ def _row(facts: Sequence[Fact]) -> dict[str, str]:
     row: dict[str, str] = {}
     texts = sorted({fact.text.strip() for fact in facts if fact.text.strip()})
     sources: list[Mapping[str, str | None]] = [fact.metadata for fact in sorted(facts, key=_order)]
-    sources += [match.groupdict() for match in map(_SENTENCE.match, texts) if match]
+    sentences = (text for text in texts if len(text) <= _LONGEST_SENTENCE and not _GAP.search(text))
+    sources += [match.groupdict() for match in map(_SENTENCE.match, sentences) if match]
     for source in sources:
         for name in _FIELDS:
             value = source.get(name)

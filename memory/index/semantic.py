@@ -11,11 +11,9 @@ thousand are scored exactly (`exact`), which gives the same first hits: `bench/R
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from ..ports import Vectors
 from .columns import Column
@@ -65,7 +63,6 @@ class SemanticIndex:
     """
 
     def __init__(self, dimensions: int, frozen: FrozenVectors | None = None) -> None:
-        _one_thread()
         self.dimensions = dimensions
         self._frozen = frozen
         self._first = len(frozen.starts) if frozen else 0
@@ -201,14 +198,6 @@ class _Sample:
         corrected: npt.NDArray[np.float32] = rough * np.float32(stretch)
         corrected += np.float32(true.mean() - stretch * seen.mean())
         return corrected
-
-
-@cache
-def _one_thread() -> None:
-    """Let numpy's products run in the thread that asks for them. They take as long as memory takes to read, so a second
-    thread saves little (200,000 × 96: 5.6 ms by two, 5.9 by one), and waiting for it costs much where the machine has
-    other things to do (16.0 ms instead of 0.45 for 20,000 × 96, two busy cores)."""
-    threadpool_limits(1, "blas")
 
 
 def _best(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -213,12 +213,12 @@ class SqliteStore(OutboxTable, PredictionTable):
         return str(row[0]) if row else ""
 
     def lacking_vectors(self, model: str, limit: int) -> list[Incident]:
-        rows = self._database.all(
-            "SELECT record FROM incident i WHERE NOT EXISTS"
-            " (SELECT 1 FROM vector v WHERE v.seq = i.seq AND v.model = ?) ORDER BY i.seq DESC LIMIT ?",
-            model,
-            limit,
-        )
+        with self._database.errors(), closing(self._database.connect()) as db:  # it reads long, and holds nobody up
+            rows = db.execute(
+                "SELECT record FROM incident i WHERE NOT EXISTS"
+                " (SELECT 1 FROM vector v WHERE v.seq = i.seq AND v.model = ?) ORDER BY i.seq DESC LIMIT ?",
+                (model, limit),
+            ).fetchall()
         return [loads(row[0]) for row in rows]
 
     def find_open_by_text(self, normalised: str, service: str | None) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import anyio
 
-from ..cloud import CloudMemory, Copy
+from ..cloud import CloudMemory, Copy, called
 from ..errors import CloudError, StoreError
 from ..incident import utcnow
 from ..ports import IncidentStore
@@ -94,7 +94,7 @@ class Exchange:
 
     @property
     def _name(self) -> str:
-        return f"{self.cloud.url} {self.cloud.bank}"
+        return called(self.cloud.url, self.cloud.bank)
 
     def _is_first(self) -> bool:
         """Whether this machine meets the bank for the first time, or has not read all of it yet."""

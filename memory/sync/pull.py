@@ -187,7 +187,7 @@ class Pull:
                 adopted, holds = self._merge_one(arrival, seen, report, outlook)
                 if adopted is not None:
                     came.append((ours if isinstance(ours, Incident) else None, adopted))
-                if holds != seen:
+                if holds is not None and holds != seen:
                     held[incident_id] = holds
             if outlook is None:
                 self._store.note_known(held)
@@ -196,13 +196,16 @@ class Pull:
 
     def _merge_one(
         self, arrival: _Arrival, known: Known | None, report: Report, outlook: Outlook | None
-    ) -> tuple[Incident | None, Known]:
-        """Merge one: the record that came in, if one did, and what the bank is known to hold."""
+    ) -> tuple[Incident | None, Known | None]:
+        """Merge one: the record that came in, if one did, and what the bank is known to hold. What a deletion here keeps
+        away stays unknown: nobody has seen it who might store the incident again."""
         ours, theirs, mine = arrival.ours, arrival.theirs, arrival.pushable
         if arrival.redacted and known and known.digest == arrival.raw:
             known = replace(known, digest=digest(theirs))
         decision = decide(mine, theirs, known, arrival.supersedes)
-        holds = Known(arrival.raw, lineage_after(mine, theirs, known, arrival.supersedes, decision))
+        kept_away = isinstance(ours, Tombstone) and ours.local
+        lineage = lineage_after(mine, theirs, known, arrival.supersedes, decision)
+        holds = known if kept_away else Known(arrival.raw, lineage)
         if decision.conflict:
             report.conflicts.append((theirs.id, "there" if decision.theirs else "here"))
         if decision.theirs:
@@ -219,7 +222,6 @@ class Pull:
             action = "conflict" if decision.conflict else "pulled"
             return self._adopt(ours, theirs, action, queue=arrival.redacted), holds
         if decision.same:
-            kept_away = isinstance(ours, Tombstone) and ours.local
             if ours is None or kept_away or arrival.redacted:
                 return None, holds
             if isinstance(ours, Incident) and ours.revision > theirs.revision:
@@ -347,6 +349,6 @@ def _before(cursor: str | None) -> str | None:
         return None
     try:
         at = parse_time(cursor, "cursor")
-    except InvalidInput:
+        return format_time(at - OVERLAP) if at else None
+    except (InvalidInput, OverflowError):
         return None
-    return format_time(at - OVERLAP) if at else None
