@@ -41,7 +41,7 @@ SHOWN_UNALIKE = 3
 """Matches that are shown where none of them counts."""
 
 MAX_LOOKED, _NAMED = 20_000, 6
-"""Characters of an alert whose words are named where nothing is alike."""
+"""Characters of an alert whose words are looked at where nothing is alike, and how many words are named."""
 
 FEW = 3
 """A runbook with fewer useful actions than this is topped up from the playbook."""

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,17 @@ class Database:
             self.connection.close()
 
     def connect(self) -> sqlite3.Connection:
-        """A further connection to the file, for a reader that must not hold up the others."""
+        """A connection to the file."""
         db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         return db
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection for what reads long, and must not hold up this process's other calls."""
+        with self.errors(), closing(self.connect()) as db:
+            yield db
 
     def _migrate(self) -> None:
         # Tables first: a process that makes the file at this moment commits its tables and its mark together.

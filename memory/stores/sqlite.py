@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -102,17 +102,13 @@ class SqliteStore(OutboxTable, PredictionTable):
         return found
 
     def scan(self, model: str | None) -> Iterator[StoredVectors]:
-        with self._database.errors():
-            db = self._database.connect()  # a reader's snapshot must not hold up this process's writers
-            try:
-                for row in db.execute(
-                    "SELECT i.record, v.dimensions, v.data FROM incident i LEFT JOIN vector v"
-                    " ON v.seq = i.seq AND v.model = ? ORDER BY i.seq",
-                    (model,),
-                ):
-                    yield _stored(row)
-            finally:
-                db.close()
+        with self._database.reader() as db:
+            for row in db.execute(
+                "SELECT i.record, v.dimensions, v.data FROM incident i LEFT JOIN vector v"
+                " ON v.seq = i.seq AND v.model = ? ORDER BY i.seq",
+                (model,),
+            ):
+                yield _stored(row)
 
     def page(self, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
         where, values = _where(wanted)
@@ -213,7 +209,7 @@ class SqliteStore(OutboxTable, PredictionTable):
         return str(row[0]) if row else ""
 
     def lacking_vectors(self, model: str, limit: int) -> list[Incident]:
-        with self._database.errors(), closing(self._database.connect()) as db:  # it reads long, and holds nobody up
+        with self._database.reader() as db:
             rows = db.execute(
                 "SELECT record FROM incident i WHERE NOT EXISTS"
                 " (SELECT 1 FROM vector v WHERE v.seq = i.seq AND v.model = ?) ORDER BY i.seq DESC LIMIT ?",

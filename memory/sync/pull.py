@@ -7,10 +7,9 @@ stranger's text, such as redacting it, is done before the store is locked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
 
 from ..cloud import CloudMemory, Copy, Fact, Known, Lineage, Shared, Tombstone, digest
 from ..errors import InvalidInput
@@ -20,7 +19,7 @@ from ..record import format_time, parse_time
 from ..redaction import redact_incident, with_texts
 from ..text import storable
 from .merge import Decision, decide, lineage_after
-from .report import Outlook, Progress, Report, off_loop
+from .report import Outlook, Progress, Report, off_loop, parts
 
 OVERLAP = timedelta(minutes=2)
 """Changes from that long before the cursor are read again: a bank's write bears the time at which it began, and may be
@@ -57,6 +56,11 @@ class _Arrival:
         clean = _made_safe(theirs) if isinstance(theirs, Incident) else theirs
         pushable = _made_safe(ours) if isinstance(ours, Incident) and mine != raw else ours
         return cls(clean, raw, clean != theirs, supersedes, ours, pushable)
+
+    @property
+    def kept_away(self) -> bool:
+        """Whether it was deleted here alone, and is not taken back."""
+        return isinstance(self.ours, Tombstone) and self.ours.local
 
 
 class Pull:
@@ -170,7 +174,7 @@ class Pull:
         ids = [content.id for content, _ in contents]
         here, known = self._store.here(ids), self._known(ids, outlook)
         arrivals = [_Arrival.of(*one, here.get(one[0].id), known.get(one[0].id)) for one in contents]
-        for part in _parts(arrivals, lambda arrival: _size(arrival.theirs)):
+        for part in parts(arrivals, lambda arrival: _size(arrival.theirs), _MOST):
             self._merge_part(part, report, outlook)
 
     def _merge_part(self, arrivals: Sequence[_Arrival], report: Report, outlook: Outlook | None) -> None:
@@ -203,9 +207,8 @@ class Pull:
         if arrival.redacted and known and known.digest == arrival.raw:
             known = replace(known, digest=digest(theirs))
         decision = decide(mine, theirs, known, arrival.supersedes)
-        kept_away = isinstance(ours, Tombstone) and ours.local
         lineage = lineage_after(mine, theirs, known, arrival.supersedes, decision)
-        holds = known if kept_away else Known(arrival.raw, lineage)
+        holds = known if arrival.kept_away else Known(arrival.raw, lineage)
         if decision.conflict:
             report.conflicts.append((theirs.id, "there" if decision.theirs else "here"))
         if decision.theirs:
@@ -222,7 +225,7 @@ class Pull:
             action = "conflict" if decision.conflict else "pulled"
             return self._adopt(ours, theirs, action, queue=arrival.redacted), holds
         if decision.same:
-            if ours is None or kept_away or arrival.redacted:
+            if ours is None or arrival.kept_away or arrival.redacted:
                 return None, holds
             if isinstance(ours, Incident) and ours.revision > theirs.revision:
                 self._store.queue([theirs.id])  # the count of writes is part of the record, and the highest one stands
@@ -261,7 +264,7 @@ class Pull:
         large = [incident for incident in incidents if _size(incident) > _MOST]
         report.skipped += len(large)
         report.reasons += [(one.id, "what older facts tell of it is too large") for one in large]
-        for part in _parts([_made_safe(incident) for incident in incidents if incident not in large], _size):
+        for part in parts([_made_safe(incident) for incident in incidents if incident not in large], _size, _MOST):
             self._merge_clean_facts(part, report, dry_run)
 
     def _merge_clean_facts(self, incidents: Sequence[Incident], report: Report, dry_run: bool) -> None:
@@ -295,7 +298,7 @@ def _foresee(arrival: _Arrival, decision: Decision, outlook: Outlook) -> None:
         raised = isinstance(theirs, Incident) and ours is not None and ours.revision >= theirs.revision
         stays = arrival.redacted or raised
     elif decision.same:
-        if arrival.redacted or ours is None or (isinstance(ours, Tombstone) and ours.local):
+        if ours is None or arrival.kept_away or arrival.redacted:
             return
         stays = isinstance(ours, Incident) and ours.revision > theirs.revision
     else:
@@ -304,24 +307,6 @@ def _foresee(arrival: _Arrival, decision: Decision, outlook: Outlook) -> None:
         outlook.queue([theirs.id])
     else:
         outlook.settle(theirs.id)
-
-
-T = TypeVar("T")
-
-
-def _parts(items: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """The items in parts of at most _MOST characters, or of a single item."""
-    part: list[T] = []
-    total = 0
-    for item in items:
-        its_size = size(item)
-        if part and total + its_size > _MOST:
-            yield part
-            part, total = [], 0
-        part.append(item)
-        total += its_size
-    if part:
-        yield part
 
 
 def _size(shared: Shared) -> int:

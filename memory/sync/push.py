@@ -31,7 +31,7 @@ from ..record import dumps, format_time
 from ..redaction import redact_incident
 from .merge import lineage
 from .pause import Pauses
-from .report import Progress, Report, off_loop
+from .report import Progress, Report, off_loop, parts
 
 LEASE, RENEW = 30.0, 8.0
 """Seconds: how long others leave leased entries alone, and how often a push that goes on says so. A server that is killed
@@ -122,8 +122,7 @@ class Push:
         """What is to be pushed for the entries, in batches that a server takes at once."""
         ids = [entry.incident_id for entry in entries]
         here, known = self._store.here(ids), self._store.known(ids)
-        batches: list[list[Version]] = [[]]
-        size = 0
+        versions: list[Version] = []
         for entry in entries:
             shared = here.get(entry.incident_id)
             if shared is None or (isinstance(shared, Tombstone) and shared.local):
@@ -131,13 +130,8 @@ class Push:
                 continue
             if isinstance(shared, Incident):
                 shared = redact_incident(shared)  # patterns may have been added since it was stored
-            its_size = 0 if isinstance(shared, Tombstone) else 2 * len(dumps(shared))
-            if batches[-1] and size + its_size > _BATCH_BYTES:
-                batches.append([])
-                size = 0
-            batches[-1].append(Version(shared, lineage(digest(shared), known.get(shared.id))))
-            size += its_size
-        return [batch for batch in batches if batch]
+            versions.append(Version(shared, lineage(digest(shared), known.get(shared.id))))
+        return list(parts(versions, _bytes, _BATCH_BYTES))
 
     async def _push_batch(self, batch: Sequence[Version], report: Report) -> None:
         try:
@@ -205,3 +199,8 @@ class Push:
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+
+
+def _bytes(version: Version) -> int:
+    """What it takes in a request: a text to read, and the record."""
+    return 2 * len(dumps(version.content)) if isinstance(version.content, Incident) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -75,3 +75,18 @@ async def quiet(done: int, total: int, message: str) -> None:
 async def off_loop(work: Callable[..., T], *values: object) -> T:
     """Run the work in a thread: a disk may be slow, and the event loop serves others meanwhile."""
     return await anyio.to_thread.run_sync(partial(work, *values))
+
+
+def parts(items: Sequence[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """The items in order, in parts of at most that size together, or of a single item."""
+    part: list[T] = []
+    total = 0
+    for item in items:
+        its_size = size(item)
+        if part and total + its_size > most:
+            yield part
+            part, total = [], 0
+        part.append(item)
+        total += its_size
+    if part:
+        yield part
