@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import chain
 
 import Stemmer
 
@@ -21,6 +22,9 @@ _CAMEL = re.compile(
 )
 _MAX_COMPOUND = 64
 """A longer run of word characters is a blob (base64, a minified line): only its parts are of use, if anything."""
+
+_LONGEST_KNOWN = 80
+"""Characters of a word whose terms are kept in mind, between two white spaces."""
 
 STOP_WORDS = frozenset(
     [
@@ -123,7 +127,7 @@ STOP_WORDS = frozenset(
 _stem = Stemmer.Stemmer("english").stemWord
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 16)
 def _terms_of(compound: str) -> tuple[str, ...]:
     whole = compound.lower()
     found: list[str] = []
@@ -145,11 +149,19 @@ def _terms_of(compound: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _read(word: str) -> tuple[str, ...]:
+    return tuple(term for compound in _COMPOUND.findall(word) for term in _terms_of(compound))
+
+
+_known = lru_cache(maxsize=1 << 16)(_read)
+
+
 def terms(text: str) -> list[str]:
     """The terms of a text, in order, repeats included; stop words are left out, English words are stemmed."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return [term for compound in _COMPOUND.findall(text) for term in _terms_of(compound)]
+    # No compound spans white space, and a word that was read before costs less to look up than to match.
+    return [term for word in text.split() for term in (_known(word) if len(word) <= _LONGEST_KNOWN else _read(word))]
 
 
 def surface_forms(text: str) -> dict[str, str]:
