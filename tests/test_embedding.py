@@ -113,7 +113,7 @@ def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
     for slot, end in enumerate(ends):
         index.add(slot, rows[end - counts[slot] : end])
     kept = rng.random(len(counts)) < 0.9
-    projected = np.empty((index.rows_of(kept), PROJECTED), dtype=np.float32)
+    projected = np.empty((PROJECTED, index.rows_of(kept)), dtype=np.float32)
     large = SemanticIndex(384, index.freeze(kept, projected=projected))
     plain = SemanticIndex(384, index.freeze(kept))
     assert large.projects

@@ -25,9 +25,9 @@ import numpy.typing as npt
 
 from ..ports import Vectors
 from .lexical import FrozenPostings
-from .semantic import PROJECTED, PROJECTED_FROM, FrozenVectors
+from .semantic import PROJECTED, PROJECTED_FROM, FrozenVectors, Projections
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
 _STALE = 3600.0
@@ -94,13 +94,14 @@ def save(
         projected = None
         if shape[0] >= PROJECTED_FROM and shape[1] > PROJECTED:
             projected = np.lib.format.open_memmap(
-                work / "projected.npy", mode="w+", dtype=np.float32, shape=(shape[0], PROJECTED)
+                work / "projected.npy", mode="w+", dtype=np.float32, shape=(PROJECTED, shape[0])
             )
         filled = fill(rows, projected)
         arrays: dict[str, Any] = {**_arrays(columns), **_arrays(postings), "starts": filled.starts}
         if projected is not None:
-            arrays["directions"] = filled.directions
             projected.flush()
+        if filled.projections is not None:
+            arrays |= {"owners": filled.projections.owners, "directions": filled.projections.directions}
         rows.flush()
         del rows, projected, filled  # a file that is mapped cannot be renamed on Windows
         for name, values in arrays.items():
@@ -146,6 +147,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
         if _describe(path) != expected:
             raise ValueError(f"{path.name} is not what was written")
         arrays[name] = np.asarray(np.load(path, mmap_mode="r"))  # still mapped; np.memmap's own slicing is slow
+    projected = arrays.get("projected")
     return Snapshot(
         change=int(manifest["change"]),
         event=int(manifest["event"]),
@@ -153,7 +155,11 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
         services=tuple(manifest["services"]),
         columns=Columns(*(arrays[field.name] for field in fields(Columns))),
         postings=FrozenPostings(*(arrays[field.name] for field in fields(FrozenPostings))),
-        vectors=FrozenVectors(arrays["rows"], arrays["starts"], arrays.get("projected"), arrays.get("directions")),
+        vectors=FrozenVectors(
+            arrays["rows"],
+            arrays["starts"],
+            None if projected is None else Projections(projected, arrays["owners"], arrays["directions"]),
+        ),
     )
 
 
