@@ -153,12 +153,11 @@ class LexicalIndex:
         for term, weight in query.items():
             factor = np.float32(weight * self.idf(term) * (K1 + 1))
             if (found := self._find(term)) is not None:
-                place = found[0].astype(np.intp)  # numpy's own conversion, twice, takes three times as long as all else
-                old[place] += factor * found[1]
+                np.add.at(old, found[0].astype(np.intp), factor * found[1])  # by int32 it takes twice as long
             if (number := self._number.get(term)) is not None:
                 place = np.frombuffer(self._slots[number], dtype=np.int32).astype(np.intp)
                 frequencies = np.frombuffer(self._frequencies[number], dtype=np.float32)
-                new[place] += factor * _impacts(frequencies, lengths[place], average)
+                np.add.at(new, place, factor * _impacts(frequencies, lengths[place], average))
         return scores
 
     def freeze(self, kept: npt.NDArray[np.bool_]) -> FrozenPostings:
