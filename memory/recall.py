@@ -375,6 +375,7 @@ class Recall:
 
     def _query_terms(self, text: str) -> Mapping[str, float]:
         found = Counter(terms(text))
+        self._lexical.look_up(found)
         if len(found) <= MAX_QUERY_TERMS:
             return found
         return dict(sorted(found.items(), key=lambda item: -item[1] * self._lexical.idf(item[0]))[:MAX_QUERY_TERMS])

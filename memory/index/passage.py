@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 
@@ -13,7 +12,7 @@ def best_passage(weights: Mapping[str, float], text: Sequence[str], window: int)
     if total <= 0:
         return 0.0
     found = [(place, term) for place, term in enumerate(text) if term in weights]
-    within: Counter[str] = Counter()
+    within: dict[str, int] = {}
     held = best = 0.0
     first = 0
     for place, term in found:
@@ -23,8 +22,9 @@ def best_passage(weights: Mapping[str, float], text: Sequence[str], window: int)
             if not within[leaving]:
                 held -= weights[leaving]
             first += 1
-        if not within[term]:
+        times = within.get(term, 0)
+        within[term] = times + 1
+        if not times:
             held += weights[term]
-        within[term] += 1
-        best = max(best, held)
+            best = max(best, held)
     return min(1.0, best / total)
