@@ -22,7 +22,7 @@ import numpy.typing as npt
 from .incident import Incident, Status
 from .index.closeness import CloseLook, Closeness
 from .index.columns import Column
-from .index.fields import searched_vectors, term_frequencies, weighted_texts
+from .index.fields import heading_vector, searched_vectors, term_frequencies, weighted_texts
 from .index.fusion import COSINE_SPREAD, EXACT, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
@@ -235,8 +235,7 @@ class Recall:
                     self._service.view[kept],
                 ),
                 self._lexical.freeze(kept),
-                (self._semantic.rows_of(kept), self._dimensions),
-                lambda rows, projected: self._semantic.freeze(kept, rows, projected),
+                lambda allocate: self._semantic.freeze(kept, allocate),
             )
             self._reset()  # and go on from what was kept, which takes a fraction of the memory
             self.sync()
@@ -252,7 +251,10 @@ class Recall:
         self._drop(incident.id)
         slot = len(self._ids)
         self._lexical.add(slot, term_frequencies(incident))
-        self._semantic.add(slot, None if stored.vectors is None else searched_vectors(stored.vectors))
+        if stored.vectors is None:
+            self._semantic.add(slot, None)
+        else:
+            self._semantic.add(slot, searched_vectors(stored.vectors), heading_vector(stored.vectors))
         self._ids.append(incident.id)
         self._slot_of[incident.id] = slot
         self._live.append(True)
@@ -302,18 +304,19 @@ class Recall:
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(extra, top)
             top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
-            found = {s.incident.id: s for s in self._store.get_many([self._ids[slot] for slot in top], self._model)}
+            found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
             top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
-            stored = [found[self._ids[slot]] for slot in top]
-            close = stored[: RERANKED + len(extra)]
-            look = CloseLook(query.text, query.vector, telling, self._sampled_grams(), close)
+            incidents = [found[self._ids[slot]] for slot in top]
+            close = incidents[: RERANKED + len(extra)]
+            titles = self._titles(top[: len(close)], query.vector)
+            look = CloseLook(query.text, telling, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             vectors = None if whole is None else self._semantic.wholes(top)
             order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
-                    incident=stored[place].incident,
+                    incident=incidents[place],
                     score=float(score[top[place]]),
                     lexical=float(lexical[top[place]]),
                     cosine=None if whole is None else float(whole[top[place]]),
@@ -323,8 +326,18 @@ class Recall:
                     vector=None if vectors is None else vectors[place],
                 )
                 for rank, place in enumerate(order)
-                if rank < limit or stored[place].incident.id in also
+                if rank < limit or incidents[place].id in also
             ]
+
+    def _titles(self, slots: npt.NDArray[np.intp], vector: Vectors | None) -> list[float | None]:
+        """The cosine of each heading with the vector; None where either side has none."""
+        if vector is None:
+            return [None] * len(slots)
+        headings = self._semantic.headings(slots)
+        return [
+            float(cosine) if there else None
+            for there, cosine in zip(headings.any(axis=1).tolist(), (headings @ vector).tolist(), strict=True)
+        ]
 
     def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
         """Nearness in time, shape (slots,): 1 within the same hour, 0 from a week on and where the time is unknown."""

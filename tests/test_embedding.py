@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from incidentos.memory.embedding import onnx
 from incidentos.memory.embedding.onnx import PARITY, PROBES, OnnxEmbedder, cached, load_or_make
 from incidentos.memory.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder
+from incidentos.memory.index import semantic
 from incidentos.memory.index.fusion import Arm, fused, highest
-from incidentos.memory.index.semantic import PROJECTED, SemanticIndex
+from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.ports import Embedder
 
 OTHERS = ("disk full on db-1", "p99 latency of checkout is 7 s since the rollout", "x509: certificate has expired")
@@ -103,7 +104,11 @@ def clustered(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
     return unit
 
 
-def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
+def in_memory(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    return np.empty(shape, dtype)
+
+
+def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The projections put the nearest among the first few hundred, the exact cosines put them in order; what was added
     since is exact anyway."""
     rng = np.random.default_rng(5)
@@ -113,9 +118,9 @@ def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
     for slot, end in enumerate(ends):
         index.add(slot, rows[end - counts[slot] : end])
     kept = rng.random(len(counts)) < 0.9
-    projected = np.empty((PROJECTED, index.rows_of(kept)), dtype=np.float32)
-    large = SemanticIndex(384, index.freeze(kept, projected=projected))
-    plain = SemanticIndex(384, index.freeze(kept))
+    plain = SemanticIndex(384, index.freeze(kept, in_memory))
+    monkeypatch.setattr(semantic, "PROJECTED_FROM", 1)
+    large = SemanticIndex(384, index.freeze(kept, in_memory))
     assert large.projects
     assert not plain.projects
     for memory in (large, plain):

@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidentos.memory.incident import FailureType, Incident, Resolution, Status
-from incidentos.memory.index.closeness import CloseLook, Closeness, opening
+from incidentos.memory.index.closeness import Closeness, opening
 from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
-from incidentos.memory.index.grams import Grams
 from incidentos.memory.index.passage import best_passage
+from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.index.tokens import terms
-from incidentos.memory.ports import StoredVectors
 from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_of, probability
 from incidentos.memory.recall import Hit
 
@@ -192,6 +191,7 @@ def test_the_heading_is_embedded_and_compared_and_not_searched(make: Make) -> No
     assert of_heading[1] == 1
     assert searched_vectors(vectors)[:, 1].max() == 0
     assert len(searched_vectors(vectors)) == len(texts) - 1
-    for its_vectors, cosine in ((vectors, 1.0), (None, None)):
-        look = CloseLook("pool", of_heading, {}, Grams(()), [StoredVectors(incident, its_vectors)])
-        assert look.at(0).title == cosine
+    index = SemanticIndex(len(texts))
+    index.add(0, searched_vectors(vectors), of_heading)
+    index.add(1, None)
+    assert (index.headings(np.array([0, 1])) @ of_heading).tolist() == [1, 0]

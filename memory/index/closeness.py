@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..ports import StoredVectors, Vectors
-from .fields import heading, heading_vector, weighted_texts
+from ..incident import Incident
+from .fields import heading, weighted_texts
 from .grams import Grams
 from .passage import best_passage
 from .tokens import terms
@@ -50,24 +49,23 @@ class CloseLook:
 
     Args:
         query: its text.
-        vector: its embedding, None without a model.
         telling: how telling each of its terms is, in nats.
         grams: the statistics for comparing letters.
-        found: the documents.
+        incidents: the documents.
+        titles: the cosine of the query and each one's heading, None without vectors.
     """
 
     def __init__(
         self,
         query: str,
-        vector: Vectors | None,
         telling: Mapping[str, float],
         grams: Grams,
-        found: Sequence[StoredVectors],
+        incidents: Sequence[Incident],
+        titles: Sequence[float | None],
     ) -> None:
-        incidents = [stored.incident for stored in found]
         self._alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
         first = set(terms(opening(query)))
-        self._vector, self._found, self._telling = vector, found, telling
+        self._incidents, self._titles, self._telling = incidents, titles, telling
         self._telling_first = {term: weight for term, weight in telling.items() if term in first}
 
     @property
@@ -77,16 +75,13 @@ class CloseLook:
 
     def at(self, place: int) -> Closeness:
         """How near the document at that place comes."""
-        stored = self._found[place]
-        its_terms = terms(stored.incident.text[:_LONGEST])
-        its_heading = None if stored.vectors is None else heading_vector(stored.vectors)
-        cosine = None if self._vector is None or its_heading is None else float(its_heading @ self._vector)
+        its_terms = terms(self._incidents[place].text[:_LONGEST])
         return Closeness(
             letters=float(self._alike.coverage[place]),
             heading=float(self._alike.headings[place]),
             passage=best_passage(self._telling, its_terms, PASSAGE),
             opening=best_passage(self._telling_first, its_terms, OPENING),
-            title=None if cosine is None or not math.isfinite(cosine) else cosine,  # a damaged vector is none
+            title=self._titles[place],
         )
 
 

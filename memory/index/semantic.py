@@ -11,6 +11,7 @@ thousand are scored exactly (`exact`), which gives the same first hits: `bench/R
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,16 @@ comes from a damaged file (the matrix bears no checksum) and counts as 0, or one
 that put all scores on one scale."""
 
 
+Headings = npt.NDArray[np.float16]
+"""Vectors that are compared and not searched: a cosine is right to 0.0002."""
+
+
+class Allocate(Protocol):
+    """Makes an array of that name, shape and type, in memory or in a file."""
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Projections:
     """Vectors' projections on `directions`, shape (dimensions, PROJECTED). A direction's values lie side by side, which
@@ -62,10 +73,12 @@ class Projections:
 @dataclass(frozen=True, slots=True)
 class FrozenVectors:
     """The vectors of many documents, which may lie in a memory-mapped file: `rows`, shape (n, dimensions), and where
-    each document's begin, shape (documents,). Where there are many, `projections` holds them once more, shorter."""
+    each document's begin, shape (documents,); `headings`, shape (documents, dimensions), zeros where there is none. Where
+    there are many vectors, `projections` holds them once more, shorter."""
 
     rows: Vectors
     starts: npt.NDArray[np.int64]
+    headings: Headings
     projections: Projections | None = None
 
 
@@ -87,12 +100,15 @@ class SemanticIndex:
         self._sample = _Sample(frozen, frozen.projections) if frozen and frozen.projections else None
         self._rows = Column(np.float32, dimensions)
         self._starts = Column(np.int64)
+        self._headings = Column(np.float16, dimensions)
 
-    def add(self, slot: int, vectors: Vectors | None) -> None:
-        """Add a document with its vectors, shape (n, dimensions), the whole text's first."""
+    def add(self, slot: int, vectors: Vectors | None, heading: Vectors | None = None) -> None:
+        """Add a document with its vectors, shape (n, dimensions), the whole text's first, and its heading's, shape
+        (dimensions,), which is not searched."""
         if slot != self._first + len(self._starts):
             raise ValueError(f"slot {slot} is out of order; the next one is {self._first + len(self._starts)}")
         self._starts.append(len(self._rows))
+        self._headings.append(np.zeros(self.dimensions) if heading is None else _sound(heading[None]))
         if vectors is None or not len(vectors):
             self._rows.extend(np.zeros((1, self.dimensions), dtype=np.float32))
         else:
@@ -145,42 +161,38 @@ class SemanticIndex:
             found[~added] = self._frozen.rows[self._frozen.starts[slots[~added]]]
         return _sound(found)
 
-    def freeze(
-        self, kept: npt.NDArray[np.bool_], rows: Vectors | None = None, projected: Vectors | None = None
-    ) -> FrozenVectors:
-        """The vectors of the kept documents (shape (slots,)). They are written into `rows`, shape
-        (`rows_of(kept)`, dimensions), where that is given, as it is where it lies in a file, and their projections into
-        `projected`, shape (PROJECTED, `rows_of(kept)`)."""
-        target = np.empty((self.rows_of(kept), self.dimensions), dtype=np.float32) if rows is None else rows
-        counts = [np.zeros(0, np.int64)]
-        filled, slot = 0, 0
-        for part, its_counts in self._parts():
-            its_kept = kept[slot : slot + len(its_counts)]
-            of_kept = np.repeat(its_kept, its_counts)
-            for start in range(0, len(part), _STEP):
-                some = part[start : start + _STEP][of_kept[start : start + _STEP]]
-                target[filled : filled + len(some)] = _sound(some)
-                filled += len(some)
-            counts.append(its_counts[its_kept])
-            slot += len(its_counts)
-        all_counts = np.concatenate(counts)
-        starts = np.cumsum(all_counts) - all_counts
-        return FrozenVectors(target, starts, None if projected is None else _project(target, starts, projected))
-
-    def rows_of(self, kept: npt.NDArray[np.bool_]) -> int:
-        """How many vectors the kept documents have together."""
-        slot = total = 0
-        for _, counts in self._parts():
-            total += int(counts[kept[slot : slot + len(counts)]].sum())
-            slot += len(counts)
-        return total
-
-    def _parts(self) -> list[tuple[Vectors, npt.NDArray[np.int64]]]:
-        """The matrices, each with the number of rows of its documents."""
-        parts = [(self._rows.view, np.diff(np.append(self._starts.view, len(self._rows))))]
+    def headings(self, slots: npt.NDArray[np.intp]) -> Vectors:
+        """The vectors of the slots' headings, shape (slots, dimensions), zeros where there is none."""
+        found = np.empty((len(slots), self.dimensions), dtype=np.float32)
+        added = slots >= self._first
+        found[added] = self._headings.view[slots[added] - self._first]
         if self._frozen is not None:
-            counts = np.diff(np.append(self._frozen.starts, len(self._frozen.rows)))
-            parts.insert(0, (self._frozen.rows, counts))
+            found[~added] = self._frozen.headings[slots[~added]]
+        return _sound(found)
+
+    def freeze(self, kept: npt.NDArray[np.bool_], allocate: Allocate) -> FrozenVectors:
+        """The vectors of the kept documents (shape (slots,)), in arrays that are made by `allocate`."""
+        counts = np.concatenate([np.diff(starts, append=len(rows)) for rows, starts, _ in self._parts()])[kept]
+        starts = np.cumsum(counts) - counts
+        rows = allocate("rows", (int(counts.sum()), self.dimensions), np.float32)
+        headings = allocate("headings", (len(counts), self.dimensions), np.float16)
+        slot = row = document = 0
+        for its_rows, its_starts, its_headings in self._parts():
+            its_kept = kept[slot : slot + len(its_starts)]
+            of_kept = np.repeat(its_kept, np.diff(its_starts, append=len(its_rows)))
+            row = _copy(its_rows, of_kept, rows, row)
+            document = _copy(its_headings, its_kept, headings, document)
+            slot += len(its_starts)
+        projections = None
+        if len(rows) >= PROJECTED_FROM and self.dimensions > PROJECTED:
+            projections = _project(rows, starts, allocate("projected", (PROJECTED, len(rows)), np.float32))
+        return FrozenVectors(rows, starts, headings, projections)
+
+    def _parts(self) -> list[tuple[Vectors, npt.NDArray[np.int64], Headings]]:
+        """The frozen and the added documents' rows, starts and headings."""
+        parts = [(self._rows.view, self._starts.view, self._headings.view)]
+        if self._frozen is not None:
+            parts.insert(0, (self._frozen.rows, self._frozen.starts, self._frozen.headings))
         return parts
 
 
@@ -250,6 +262,15 @@ def _some(
     """Whole and best cosine of these documents of the matrix."""
     wanted, its_starts = _rows_of(starts, len(rows), slots)
     return _best(rows[wanted], its_starts, query)
+
+
+def _copy(rows: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], target: npt.NDArray[Any], at: int) -> int:
+    """Copy the chosen rows to the target from that row on; returns where they end."""
+    for start in range(0, len(rows), _STEP):
+        some = rows[start : start + _STEP][chosen[start : start + _STEP]]
+        target[at : at + len(some)] = _sound(some.astype(np.float32, copy=False))
+        at += len(some)
+    return at
 
 
 def _project(rows: Vectors, starts: npt.NDArray[np.int64], values: Vectors) -> Projections:

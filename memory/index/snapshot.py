@@ -23,16 +23,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ports import Vectors
 from .lexical import FrozenPostings
-from .semantic import PROJECTED, PROJECTED_FROM, FrozenVectors, Projections
+from .semantic import Allocate, FrozenVectors, Projections
 
 FORMAT = 3
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
 _STALE = 3600.0
 _MANIFEST = "manifest.json"
-_UNCHECKED = frozenset({"rows", "projected"})
+_UNCHECKED = frozenset({"rows", "headings", "projected"})
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
 
 
@@ -68,8 +67,7 @@ def save(
     meta: dict[str, Any],
     columns: Columns,
     postings: FrozenPostings,
-    shape: tuple[int, int],
-    fill: Callable[[Vectors, Vectors | None], FrozenVectors],
+    freeze: Callable[[Allocate], FrozenVectors],
 ) -> None:
     """Write a snapshot and remove the ones before it.
 
@@ -79,8 +77,7 @@ def save(
         meta: `change`, `event`, `stamp` and `services` of the Snapshot.
         columns: of the documents.
         postings: of the documents.
-        shape: of the matrix of vectors.
-        fill: writes the vectors, and the projections of many, into the given matrices, which lie in the files.
+        freeze: gives the vectors, in arrays that it is told how to make; they lie in the files.
 
     Raises:
         OSError: the folder cannot be written; nothing of a snapshot is left there.
@@ -90,20 +87,20 @@ def save(
     work = folder / f".writing-{secrets.token_hex(4)}"
     work.mkdir(mode=0o700)
     try:
-        rows = np.lib.format.open_memmap(work / "rows.npy", mode="w+", dtype=np.float32, shape=shape)
-        projected = None
-        if shape[0] >= PROJECTED_FROM and shape[1] > PROJECTED:
-            projected = np.lib.format.open_memmap(
-                work / "projected.npy", mode="w+", dtype=np.float32, shape=(PROJECTED, shape[0])
-            )
-        filled = fill(rows, projected)
-        arrays: dict[str, Any] = {**_arrays(columns), **_arrays(postings), "starts": filled.starts}
-        if projected is not None:
-            projected.flush()
-        if filled.projections is not None:
-            arrays |= {"owners": filled.projections.owners, "directions": filled.projections.directions}
-        rows.flush()
-        del rows, projected, filled  # a file that is mapped cannot be renamed on Windows
+        mapped: dict[str, np.memmap[Any, Any]] = {}
+
+        def allocate(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
+            mapped[name] = np.lib.format.open_memmap(work / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+            return mapped[name]
+
+        frozen = freeze(allocate)
+        arrays: dict[str, Any] = {**_arrays(columns), **_arrays(postings), "starts": frozen.starts}
+        if frozen.projections is not None:
+            arrays |= {"owners": frozen.projections.owners, "directions": frozen.projections.directions}
+        for array in mapped.values():
+            array.flush()
+        del frozen, array  # a file that is mapped cannot be renamed on Windows
+        mapped.clear()
         for name, values in arrays.items():
             np.save(work / f"{name}.npy", values)
         files = {path.stem: _describe(path) for path in sorted(work.glob("*.npy"))}
@@ -158,6 +155,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
         vectors=FrozenVectors(
             arrays["rows"],
             arrays["starts"],
+            arrays["headings"],
             None if projected is None else Projections(projected, arrays["owners"], arrays["directions"]),
         ),
     )
