@@ -7,7 +7,6 @@ score also says *how much* better the first one is: see `bench/README.md` for th
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -19,15 +18,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .incident import Incident, Status
+from .incident import Incident
 from .index.closeness import CloseLook, Closeness
-from .index.columns import Column
+from .index.documents import Documents
+from .index.documents import Scope as Scope
 from .index.fields import heading_vector, searched_vectors, term_frequencies, weighted_texts
 from .index.fusion import COSINE_SPREAD, EXACT, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
 from .index.semantic import SemanticIndex
-from .index.snapshot import Columns, Snapshot, load, save
+from .index.snapshot import Snapshot, load, save
 from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
 
@@ -36,9 +36,6 @@ LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
 
 TIME_WEIGHT = 7.7
 """What the same hour adds: incidents of the same hours are often the same one, or its echo. 1.5 for each e-fold."""
-
-_TIME_REACH, _TIME_BLUR = 7 * 86400.0, 3600.0
-"""Seconds: beyond the reach time says nothing, and below the blur all is at once."""
 
 FULL_TRUST = 5.0
 """The fused score from which nearness in time counts in full; below, in proportion. What happens to be open at the same
@@ -71,18 +68,6 @@ class Query:
     text: str
     vector: Vectors | None
     at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which incidents may be found; None means any. `before` and `since` are about `created_at`, and leave out
-    incidents that have none."""
-
-    status: Status | None = None
-    service: str | None = None
-    since: datetime | None = None
-    before: datetime | None = None
-    exclude: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +119,11 @@ class Recall:
         self._loaded = frozen is not None
         self._lexical = LexicalIndex(frozen.postings if frozen else None)
         self._semantic = SemanticIndex(self._dimensions, frozen.vectors if frozen else None)
-        self._live: Column[np.bool_] = Column(np.bool_)
-        self._open: Column[np.bool_] = Column(np.bool_)
-        self._embedded: Column[np.bool_] = Column(np.bool_)
-        self._created: Column[np.float64] = Column(np.float64)
-        self._service: Column[np.int32] = Column(np.int32)
-        self._ids: list[str] = []
-        self._services: dict[str, int] = {}
+        self._documents = Documents(frozen.documents, frozen.services) if frozen else Documents()
         self._frozen_at = self._seen
-        if frozen is not None:
-            columns = frozen.columns
-            self._ids = columns.ids.astype(str).tolist()
-            self._services = {service: number for number, service in enumerate(frozen.services)}
-            self._live.extend(np.ones(len(self._ids), dtype=np.bool_))
-            self._open.extend(columns.open)
-            self._embedded.extend(columns.embedded)
-            self._created.extend(columns.created)
-            self._service.extend(columns.service)
-        self._slot_of = {incident_id: slot for slot, incident_id in enumerate(self._ids)}
 
     def __len__(self) -> int:
-        return len(self._slot_of)
+        return len(self._documents)
 
     @property
     def model(self) -> str | None:
@@ -165,7 +134,7 @@ class Recall:
     def not_embedded(self) -> int:
         """How many incidents can be found by their words alone, for want of vectors of this model."""
         with self.lock:
-            return int((self._live.view & ~self._embedded.view).sum())
+            return self._documents.not_embedded
 
     def use_model(self, identity: str, dimensions: int) -> None:
         """Search the vectors of this model from now on."""
@@ -189,7 +158,7 @@ class Recall:
                 for stored in there:
                     self._put(stored)
             self._seen = changes[-1].number
-            if len(self._ids) > 2 * len(self._slot_of) + 1000:  # mostly dead slots: start over without them
+            if len(self._documents.ids) > 2 * len(self._documents) + 1000:  # mostly dead slots: start over without them
                 self._reset()
                 self._build()  # not from a snapshot, which may hold all those dead ones
 
@@ -217,23 +186,17 @@ class Recall:
         """
         with self.lock:
             changed = self._seen - self._frozen_at
-            worth = len(self._slot_of) >= SNAPSHOT_FROM and changed > len(self._slot_of) * _SNAPSHOT_AFTER
+            worth = len(self) >= SNAPSHOT_FROM and changed > len(self) * _SNAPSHOT_AFTER
             if self._snapshots is None or self._model is None or not worth or self.not_embedded:
                 return False
             event = self._store.last_event()
-            kept = self._live.view.copy()
+            kept = self._documents.live.copy()
             meta = {"change": self._seen, "event": event, "stamp": self._store.event_stamp(event)}
             save(
                 self._snapshots,
                 self._model,
-                {**meta, "services": list(self._services)},
-                Columns(
-                    np.array([i for i, live in zip(self._ids, kept, strict=True) if live], dtype=np.bytes_),
-                    self._open.view[kept],
-                    self._embedded.view[kept],
-                    self._created.view[kept],
-                    self._service.view[kept],
-                ),
+                {**meta, "services": self._documents.services},
+                self._documents.freeze(kept),
                 self._lexical.freeze(kept),
                 lambda allocate: self._semantic.freeze(kept, allocate),
             )
@@ -242,39 +205,26 @@ class Recall:
             return True
 
     def _drop(self, incident_id: str) -> None:
-        if (slot := self._slot_of.pop(incident_id, None)) is not None:
-            self._live.view[slot] = False
+        if (slot := self._documents.remove(incident_id)) is not None:
             self._lexical.remove(slot)
 
     def _put(self, stored: StoredVectors) -> None:
         incident = stored.incident
         self._drop(incident.id)
-        slot = len(self._ids)
+        slot = self._documents.add(incident, stored.vectors is not None)
         self._lexical.add(slot, term_frequencies(incident))
         if stored.vectors is None:
             self._semantic.add(slot, None)
         else:
             self._semantic.add(slot, searched_vectors(stored.vectors), heading_vector(stored.vectors))
-        self._ids.append(incident.id)
-        self._slot_of[incident.id] = slot
-        self._live.append(True)
-        self._open.append(incident.status is Status.OPEN)
-        self._embedded.append(stored.vectors is not None)
-        self._created.append(incident.created_at.timestamp() if incident.created_at else math.nan)
-        self._service.append(self._service_number(incident.service))
-
-    def _service_number(self, service: str | None) -> int:
-        if not service:
-            return -1
-        return self._services.setdefault(service.casefold(), len(self._services))
 
     def find(self, query: Query, limit: int, scope: Scope = Scope(), also: frozenset[str] = frozenset()) -> list[Hit]:
         """The best `limit` incidents in scope and those of `also`, best first. Incidents that share no term and have no
         vector are still listed when nothing is better; it is the probability that says how little that means."""
         with self.lock:
             self.sync()
-            allowed = self._allowed(scope)
-            count = int(allowed.sum())
+            allowed = self._documents.chosen(scope)
+            count = int(np.count_nonzero(allowed))
             if not count or limit < 1:
                 return []
             wanted = self._query_terms(query.text)
@@ -282,16 +232,17 @@ class Recall:
             ceiling = sum(weight * telling[term] for term, weight in wanted.items()) * (K1 + 1)
             lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
-            if query.vector is not None and self._embedded.view.any():
+            if query.vector is not None and self._documents.any_embedded:
                 whole, best = self._semantic.scores(query.vector)
                 arms.append(Arm.of(whole, WHOLE_WEIGHT, allowed, count, COSINE_SPREAD))
                 arms.append(Arm.of(best, BEST_WEIGHT, allowed, count, COSINE_SPREAD))
-            near = None if query.at is None else self._nearness(query.at)
+            near = None if query.at is None else self._documents.nearness(query.at)
             score = _with_time(fused(arms), near)
             if count < len(score):
                 score[~allowed] = -np.inf
             count = min(max(limit, RERANKED), count)
-            extra = np.array([self._slot_of[i] for i in also & self._slot_of.keys()], dtype=np.intp)
+            ids, slot_of = self._documents.ids, self._documents.slot_of
+            extra = np.array([slot_of[i] for i in also & slot_of.keys()], dtype=np.intp)
             extra = extra[allowed[extra]]
             if query.vector is not None and whole is not None and best is not None and self._semantic.projects:
                 top = np.union1d(highest(score, max(count, EXACT)), extra)
@@ -304,9 +255,9 @@ class Recall:
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(extra, top)
             top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
-            found = {s.incident.id: s.incident for s in self._store.get_many([self._ids[slot] for slot in top], None)}
-            top = np.array([slot for slot in top if self._ids[slot] in found], dtype=np.intp)  # one may have just gone
-            incidents = [found[self._ids[slot]] for slot in top]
+            found = {s.incident.id: s.incident for s in self._store.get_many([ids[slot] for slot in top], None)}
+            top = np.array([slot for slot in top if ids[slot] in found], dtype=np.intp)  # one may have just gone
+            incidents = [found[ids[slot]] for slot in top]
             close = incidents[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector)
             look = CloseLook(query.text, telling, self._sampled_grams(), close, titles)
@@ -334,23 +285,12 @@ class Recall:
         if vector is None:
             return [None] * len(slots)
         headings = self._semantic.headings(slots)
-        return [
-            float(cosine) if there else None
-            for there, cosine in zip(headings.any(axis=1).tolist(), (headings @ vector).tolist(), strict=True)
-        ]
-
-    def _nearness(self, at: datetime) -> npt.NDArray[np.float32]:
-        """Nearness in time, shape (slots,): 1 within the same hour, 0 from a week on and where the time is unknown."""
-        gap = np.abs(self._created.view - at.timestamp())
-        within = np.flatnonzero(gap < _TIME_REACH)
-        nearness = np.zeros(len(gap), dtype=np.float32)
-        nearness[within] = 1 - np.log1p(gap[within] / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
-        return nearness
+        return [float(one @ vector) if one.any() else None for one in headings]
 
     def _sampled_grams(self) -> Grams:
-        live = len(self._slot_of)
+        live = len(self)
         if self._grams.documents < 0.75 * min(SAMPLE, live):
-            sample = list(self._slot_of)[:: max(1, live // SAMPLE)][:SAMPLE]
+            sample = list(self._documents.slot_of)[:: max(1, live // SAMPLE)][:SAMPLE]
             self._grams = Grams([weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
         return self._grams
 
@@ -359,23 +299,19 @@ class Recall:
         service (where both name one) is another incident, however alike the words are."""
         with self.lock:
             self.sync()
-            allowed = self._live.view & self._open.view
-            if service:
-                number = self._service_number(service)
-                allowed &= (self._service.view == number) | (self._service.view == -1)
-            slots = np.flatnonzero(allowed)
-            if not len(slots) or not self._embedded.view.any():
+            slots = self._documents.open_at(service)
+            if not len(slots) or not self._documents.any_embedded:
                 return None
             if len(slots) > EXACT:  # mostly a few are open, and the rest need not be read
                 slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], EXACT)])
             cosines = self._semantic.exact(slots, vector)[0]
             nearest = int(np.argmax(cosines))
-            return self._ids[slots[nearest]], float(cosines[nearest])
+            return self._documents.ids[slots[nearest]], float(cosines[nearest])
 
     def shared_terms(self, words: Mapping[str, str], incident_id: str, limit: int = 6) -> list[str]:
         """The first words that a query (those of `by_telling`) and an incident have in common, in that order."""
         with self.lock:
-            slot = self._slot_of.get(incident_id)
+            slot = self._documents.slot_of.get(incident_id)
             if slot is None:
                 return []
             return list(islice((word for term, word in words.items() if self._lexical.holds(slot, term)), limit))
@@ -392,21 +328,6 @@ class Recall:
         if len(found) <= MAX_QUERY_TERMS:
             return found
         return dict(sorted(found.items(), key=lambda item: -item[1] * self._lexical.idf(item[0]))[:MAX_QUERY_TERMS])
-
-    def _allowed(self, scope: Scope) -> npt.NDArray[np.bool_]:
-        allowed: npt.NDArray[np.bool_] = self._live.view.copy()
-        if scope.status is not None:
-            allowed &= self._open.view == (scope.status is Status.OPEN)
-        if scope.service:
-            allowed &= self._service.view == self._services.get(scope.service.casefold(), -2)
-        if scope.since is not None:
-            allowed &= self._created.view >= scope.since.timestamp()
-        if scope.before is not None:
-            allowed &= self._created.view < scope.before.timestamp()
-        for incident_id in scope.exclude:
-            if (slot := self._slot_of.get(incident_id)) is not None:
-                allowed[slot] = False
-        return allowed
 
 
 def _with_time(score: npt.NDArray[np.float32], near: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .documents import FrozenDocuments
 from .lexical import FrozenPostings
 from .semantic import Allocate, FrozenVectors, Projections
 
@@ -36,18 +37,6 @@ _UNCHECKED = frozenset({"rows", "headings", "projected"})
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """What the index knows of each document, by slot: id (ASCII bytes), whether it is open, whether it has vectors,
-    when it was created (seconds since 1970, NaN where unknown), and the number of its service (−1 for none)."""
-
-    ids: npt.NDArray[np.bytes_]
-    open: npt.NDArray[np.bool_]
-    embedded: npt.NDArray[np.bool_]
-    created: npt.NDArray[np.float64]
-    service: npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The index as it was after the store's change `change`. `event` and `stamp` name an entry of the store's history
     as the snapshot saw it: a store that lacks it (a backup that was put back) is another store."""
@@ -56,7 +45,7 @@ class Snapshot:
     event: int
     stamp: str
     services: tuple[str, ...]
-    columns: Columns
+    documents: FrozenDocuments
     postings: FrozenPostings
     vectors: FrozenVectors
 
@@ -65,7 +54,7 @@ def save(
     folder: Path,
     model: str,
     meta: dict[str, Any],
-    columns: Columns,
+    documents: FrozenDocuments,
     postings: FrozenPostings,
     freeze: Callable[[Allocate], FrozenVectors],
 ) -> None:
@@ -75,7 +64,7 @@ def save(
         folder: where snapshots lie; made if it is missing.
         model: the identity of the model of the vectors.
         meta: `change`, `event`, `stamp` and `services` of the Snapshot.
-        columns: of the documents.
+        documents: their columns.
         postings: of the documents.
         freeze: gives the vectors, in arrays that it is told how to make; they lie in the files.
 
@@ -94,7 +83,7 @@ def save(
             return mapped[name]
 
         frozen = freeze(allocate)
-        arrays: dict[str, Any] = {**_arrays(columns), **_arrays(postings), "starts": frozen.starts}
+        arrays: dict[str, Any] = {**_arrays(documents), **_arrays(postings), "starts": frozen.starts}
         if frozen.projections is not None:
             arrays |= {"owners": frozen.projections.owners, "directions": frozen.projections.directions}
         for array in mapped.values():
@@ -150,7 +139,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
         event=int(manifest["event"]),
         stamp=str(manifest["stamp"]),
         services=tuple(manifest["services"]),
-        columns=Columns(*(arrays[field.name] for field in fields(Columns))),
+        documents=FrozenDocuments(*(arrays[field.name] for field in fields(FrozenDocuments))),
         postings=FrozenPostings(*(arrays[field.name] for field in fields(FrozenPostings))),
         vectors=FrozenVectors(
             arrays["rows"],
@@ -161,7 +150,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
     )
 
 
-def _arrays(values: Columns | FrozenPostings) -> dict[str, npt.NDArray[Any]]:
+def _arrays(values: FrozenDocuments | FrozenPostings) -> dict[str, npt.NDArray[Any]]:
     return {field.name: getattr(values, field.name) for field in fields(values)}
 
 
