@@ -23,7 +23,7 @@ from .index.closeness import CloseLook, Closeness
 from .index.documents import Documents
 from .index.documents import Scope as Scope
 from .index.fields import heading_vector, searched_vectors, term_frequencies, weighted_texts
-from .index.fusion import COSINE_SPREAD, EXACT, LEXICAL_SPREAD, Arm, fused, highest
+from .index.fusion import COSINE_SPREAD, LEXICAL_SPREAD, Arm, exact, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
 from .index.semantic import SemanticIndex
@@ -245,7 +245,7 @@ class Recall:
             extra = np.array([slot_of[i] for i in also & slot_of.keys()], dtype=np.intp)
             extra = extra[allowed[extra]]
             if query.vector is not None and whole is not None and best is not None and self._semantic.projects:
-                top = np.union1d(highest(score, max(count, EXACT)), extra)
+                top = np.union1d(highest(score, max(count, exact(len(score)))), extra)
                 top = top[allowed[top]]
                 whole[top], best[top] = self._semantic.exact(top, query.vector)
                 score[top] = _with_time(fused(arms, top), None if near is None else near[top])
@@ -302,8 +302,8 @@ class Recall:
             slots = self._documents.open_at(service)
             if not len(slots) or not self._documents.any_embedded:
                 return None
-            if len(slots) > EXACT:  # mostly a few are open, and the rest need not be read
-                slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], EXACT)])
+            if len(slots) > (most := exact(len(self._documents))):  # mostly a few are open; the rest need not be read
+                slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], most)])
             cosines = self._semantic.exact(slots, vector)[0]
             nearest = int(np.argmax(cosines))
             return self._documents.ids[slots[nearest]], float(cosines[nearest])

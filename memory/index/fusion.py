@@ -14,8 +14,9 @@ Scores = npt.NDArray[np.float32]
 LEXICAL_SPREAD, COSINE_SPREAD = 0.07, 0.11
 """Typical standard deviations of BM25, as a share of the best possible, and of cosines."""
 
-EXACT = 1000
-"""The first hits whose cosines are computed exactly, in a memory so large that all are first taken roughly."""
+EXACT = 500, 1000
+"""The first hits whose cosines are computed exactly, in a memory so large that all are first taken roughly: a hundredth of
+it, but not fewer nor more than these."""
 
 _PRIOR_STRENGTH = 20
 """In a small memory a standard deviation means little, so it is drawn towards a typical one, as if that many more
@@ -39,8 +40,10 @@ class Arm:
     def of(cls, scores: Scores, weight: float, allowed: npt.NDArray[np.bool_], count: int, spread: float) -> Arm:
         """The arm on the scale of the allowed slots, of which there are `count`; `spread` is a typical deviation."""
         seen = scores if count == len(scores) else scores[allowed]
-        variance = (float(seen.var()) * count + spread**2 * _PRIOR_STRENGTH) / (count + _PRIOR_STRENGTH)
-        return cls(scores, weight, float(seen.mean()), math.sqrt(variance))
+        mean = seen.mean()
+        centred = seen - mean
+        variance = (float(centred @ centred) + spread**2 * _PRIOR_STRENGTH) / (count + _PRIOR_STRENGTH)
+        return cls(scores, weight, float(mean), math.sqrt(variance))
 
 
 def fused(arms: Sequence[Arm], at: npt.NDArray[np.intp] | slice = slice(None)) -> Scores:
@@ -50,6 +53,12 @@ def fused(arms: Sequence[Arm], at: npt.NDArray[np.intp] | slice = slice(None)) -
         total += np.float32(arm.weight / arm.deviation) * arm.scores[at]
     total -= np.float32(sum(arm.weight * arm.mean / arm.deviation for arm in arms))
     return total
+
+
+def exact(documents: int) -> int:
+    """How many hits are looked at exactly in a memory of so many documents."""
+    least, most = EXACT
+    return max(least, min(most, documents // 100))
 
 
 def highest(scores: Scores, count: int) -> npt.NDArray[np.intp]:

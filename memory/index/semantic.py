@@ -3,7 +3,7 @@
 A document has one vector of its whole text, then one for each chunk of a long text and one for its resolution. All
 of them lie in one matrix, a document's rows side by side, so a search is one product and one segmented maximum.
 
-That product takes as long as the matrix takes to read. So beside a large frozen matrix lies a twelfth of it, the
+That product takes as long as the matrix takes to read. So beside a large frozen matrix lies a fraction of it, the
 vectors' projections on the directions in which they differ most. All documents are scored by those, and the best some
 thousand are scored exactly (`exact`), which gives the same first hits: `bench/README.md` has the figures.
 """
@@ -22,8 +22,12 @@ from .columns import Column
 PROJECTED_FROM = 15_000
 """Vectors from which on a product with all of them takes longer than a millisecond or two."""
 
-PROJECTED = 32
-"""Directions that are kept of the model's 384."""
+PROJECTED = 32, 96
+"""The fewest and the most directions that are kept of the model's 384."""
+
+_NUMBERS = 12_800_000
+"""Numbers that the projections of a memory hold together, while that gives a count of directions between those two: 50 MB
+are read in some milliseconds. Many near neighbours make up for fewer directions."""
 
 _SAMPLE = 20_000
 """Vectors that tell the directions."""
@@ -52,8 +56,8 @@ class Allocate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Projections:
-    """Vectors' projections on `directions`, shape (dimensions, PROJECTED). A direction's values lie side by side, which
-    numpy's library multiplies in half the time: `values` has shape (PROJECTED, n), the vectors of the documents' whole
+    """Vectors' projections on `directions`, shape (dimensions, k). A direction's values lie side by side, which
+    numpy's library multiplies in half the time: `values` has shape (k, n), the vectors of the documents' whole
     texts first, by slot, then all others, whose documents are `owners`, shape (n − documents,)."""
 
     values: Vectors
@@ -63,7 +67,15 @@ class Projections:
     def scores(self, query: Vectors) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """About what `SemanticIndex.scores` gives, shape (documents,) each."""
         with np.errstate(invalid="ignore", over="ignore"):
-            cosines = _sane(self.values.T @ (query @ self.directions))
+            cosines = self.values.T @ (query @ self.directions)
+        whole, best = self._of_documents(cosines)
+        if whole.min(initial=0) >= -_LONGEST and best.max(initial=0) <= _LONGEST:  # NaN is the maximum of all
+            return whole, best
+        return self._of_documents(_sane(cosines))
+
+    def _of_documents(
+        self, cosines: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         whole, others = np.split(cosines, [len(cosines) - len(self.owners)])
         best = whole.copy()
         np.maximum.at(best, self.owners, others)
@@ -183,9 +195,10 @@ class SemanticIndex:
             row = _copy(its_rows, of_kept, rows, row)
             document = _copy(its_headings, its_kept, headings, document)
             slot += len(its_starts)
+        directions = min(PROJECTED[1], max(PROJECTED[0], _NUMBERS // max(1, len(rows))))
         projections = None
-        if len(rows) >= PROJECTED_FROM and self.dimensions > PROJECTED:
-            projections = _project(rows, starts, allocate("projected", (PROJECTED, len(rows)), np.float32))
+        if len(rows) >= PROJECTED_FROM and self.dimensions > directions:
+            projections = _project(rows, starts, allocate("projected", (directions, len(rows)), np.float32))
         return FrozenVectors(rows, starts, headings, projections)
 
     def _parts(self) -> list[tuple[Vectors, npt.NDArray[np.int64], Headings]]:
@@ -274,8 +287,8 @@ def _copy(rows: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], target: npt.NDA
 
 
 def _project(rows: Vectors, starts: npt.NDArray[np.int64], values: Vectors) -> Projections:
-    """The projections of the documents' vectors, written into `values`, shape (PROJECTED, n)."""
-    directions = _directions(rows[:: max(1, len(rows) // _SAMPLE)])
+    """The projections of the documents' vectors, written into `values`, shape (directions, n)."""
+    directions = _directions(rows[:: max(1, len(rows) // _SAMPLE)], len(values))
     begins = np.zeros(len(rows), dtype=np.bool_)
     begins[starts] = True
     ends = [0, len(starts)]  # of what is written of the whole texts, and of the others
@@ -289,8 +302,8 @@ def _project(rows: Vectors, starts: npt.NDArray[np.int64], values: Vectors) -> P
     return Projections(values, owners, directions)
 
 
-def _directions(sample: Vectors) -> Vectors:
-    """The PROJECTED directions, shape (dimensions, PROJECTED), that keep most of the vectors' lengths."""
+def _directions(sample: Vectors, count: int) -> Vectors:
+    """The `count` directions, shape (dimensions, count), that keep most of the vectors' lengths."""
     _, vectors = np.linalg.eigh(sample.T @ sample)  # by rising eigenvalue
-    directions: Vectors = np.ascontiguousarray(vectors[:, ::-1][:, :PROJECTED], dtype=np.float32)
+    directions: Vectors = np.ascontiguousarray(vectors[:, ::-1][:, :count], dtype=np.float32)
     return directions
