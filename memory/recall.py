@@ -331,5 +331,8 @@ class Recall:
 
 
 def _with_time(score: npt.NDArray[np.float32], near: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
-    """The fused score with what nearness in time adds to it."""
-    return score if near is None else score + TIME_WEIGHT * near * np.clip(score / np.float32(FULL_TRUST), 0, 1)
+    """The fused score, to which what nearness in time adds is added in place."""
+    if near is not None:
+        few = np.flatnonzero(near)
+        score[few] += TIME_WEIGHT * near[few] * np.clip(score[few] / np.float32(FULL_TRUST), 0, 1)
+    return score

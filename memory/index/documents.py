@@ -138,10 +138,11 @@ class Documents:
 
     def nearness(self, at: datetime) -> npt.NDArray[np.float32]:
         """Nearness in time, shape (slots,): 1 within the same hour, 0 from a week on and where the time is unknown."""
-        gap = np.abs(self._created.view - at.timestamp())
-        within = np.flatnonzero(gap < _TIME_REACH)
-        nearness = np.zeros(len(gap), dtype=np.float32)
-        nearness[within] = 1 - np.log1p(gap[within] / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
+        created, now = self._created.view, at.timestamp()
+        within = np.flatnonzero((created > now - _TIME_REACH) & (created < now + _TIME_REACH))
+        gap = np.abs(created[within] - now)
+        nearness = np.zeros(len(created), dtype=np.float32)
+        nearness[within] = 1 - np.log1p(gap / _TIME_BLUR) / math.log1p(_TIME_REACH / _TIME_BLUR)
         return nearness
 
     def freeze(self, kept: Mask) -> FrozenDocuments:
