@@ -23,10 +23,10 @@ from .index.closeness import CloseLook, Closeness
 from .index.documents import Documents
 from .index.documents import Scope as Scope
 from .index.fields import heading_vector, searched_vectors, term_frequencies, weighted_texts
-from .index.fusion import COSINE_SPREAD, LEXICAL_SPREAD, Arm, exact, fused, highest
+from .index.fusion import COSINE_SPREAD, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
-from .index.semantic import SemanticIndex
+from .index.semantic import Look, SemanticIndex
 from .index.snapshot import Snapshot, load, save
 from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
@@ -232,10 +232,12 @@ class Recall:
             ceiling = sum(weight * telling[term] for term, weight in wanted.items()) * (K1 + 1)
             lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
+            looks: list[tuple[int, Look]] = []
             if query.vector is not None and self._documents.any_embedded:
                 whole, best = self._semantic.scores(query.vector)
                 arms.append(Arm.of(whole, WHOLE_WEIGHT, allowed, count, COSINE_SPREAD))
                 arms.append(Arm.of(best, BEST_WEIGHT, allowed, count, COSINE_SPREAD))
+                looks = self._semantic.looks(query.vector)
             near = None if query.at is None else self._documents.nearness(query.at)
             score = _with_time(fused(arms), near)
             if count < len(score):
@@ -244,14 +246,14 @@ class Recall:
             ids, slot_of = self._documents.ids, self._documents.slot_of
             extra = np.array([slot_of[i] for i in also & slot_of.keys()], dtype=np.intp)
             extra = extra[allowed[extra]]
-            if query.vector is not None and whole is not None and best is not None and self._semantic.projects:
-                top = np.union1d(highest(score, max(count, exact(len(score)))), extra)
+            top = highest(score, max([count, *(most for most, _ in looks[:1])]))
+            for most, closer in looks:
+                top = np.union1d(top[highest(score[top], max(count, most))], extra)
                 top = top[allowed[top]]
-                whole[top], best[top] = self._semantic.exact(top, query.vector)
+                for arm, cosines in zip(arms[1:], closer(top), strict=True):
+                    arm.scores[top] = cosines
                 score[top] = _with_time(fused(arms, top), None if near is None else near[top])
-                top = top[highest(score[top], count)]
-            else:
-                top = highest(score, count)
+            top = top[highest(score[top], count)]
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(extra, top)
             top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
@@ -302,9 +304,14 @@ class Recall:
             slots = self._documents.open_at(service)
             if not len(slots) or not self._documents.any_embedded:
                 return None
-            if len(slots) > (most := exact(len(self._documents))):  # mostly a few are open; the rest need not be read
-                slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], most)])
-            cosines = self._semantic.exact(slots, vector)[0]
+            looks = self._semantic.looks(vector)
+            if looks and len(slots) > looks[-1][0]:
+                cosines = self._semantic.scores(vector)[0][slots]
+                for most, look in looks:
+                    slots = np.sort(slots[highest(cosines, most)])
+                    cosines = look(slots)[0]
+            else:  # mostly a few are open, and the rest need not be read
+                cosines = self._semantic.exact(slots, vector)[0]
             nearest = int(np.argmax(cosines))
             return self._documents.ids[slots[nearest]], float(cosines[nearest])
 

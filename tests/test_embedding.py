@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from incidentos.memory.embedding import onnx
 from incidentos.memory.embedding.onnx import PARITY, PROBES, OnnxEmbedder, cached, load_or_make
 from incidentos.memory.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder
-from incidentos.memory.index import semantic
+from incidentos.memory.index import projections
 from incidentos.memory.index.fusion import Arm, fused, highest
 from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.ports import Embedder
@@ -119,10 +119,10 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
         index.add(slot, rows[end - counts[slot] : end])
     kept = rng.random(len(counts)) < 0.9
     plain = SemanticIndex(384, index.freeze(kept, in_memory))
-    monkeypatch.setattr(semantic, "PROJECTED_FROM", 1)
+    monkeypatch.setattr(projections, "PROJECTED_FROM", 1)
     large = SemanticIndex(384, index.freeze(kept, in_memory))
-    assert large.projects
-    assert not plain.projects
+    assert large.looks(rows[0])
+    assert not plain.looks(rows[0])
     for memory in (large, plain):
         memory.add(int(kept.sum()), rows[-30:-28])
     for query in rows[-20:]:

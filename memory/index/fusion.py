@@ -14,10 +14,6 @@ Scores = npt.NDArray[np.float32]
 LEXICAL_SPREAD, COSINE_SPREAD = 0.07, 0.11
 """Typical standard deviations of BM25, as a share of the best possible, and of cosines."""
 
-EXACT = 500, 1000
-"""The first hits whose cosines are computed exactly, in a memory so large that all are first taken roughly: a hundredth of
-it, but not fewer nor more than these."""
-
 _PRIOR_STRENGTH = 20
 """In a small memory a standard deviation means little, so it is drawn towards a typical one, as if that many more
 incidents had been seen."""
@@ -55,18 +51,12 @@ def fused(arms: Sequence[Arm], at: npt.NDArray[np.intp] | slice = slice(None)) -
     return total
 
 
-def exact(documents: int) -> int:
-    """How many hits are looked at exactly in a memory of so many documents."""
-    least, most = EXACT
-    return max(least, min(most, documents // 100))
-
-
 def highest(scores: Scores, count: int) -> npt.NDArray[np.intp]:
     """Where the `count` highest stand, in no order; all where there are no more."""
     if count >= len(scores):
         return np.arange(len(scores))
     some = np.arange(len(scores))
-    if len(scores) >= 100_000 and count * _STRIDE < len(scores):
+    if len(scores) >= 100_000 and 8 * count < len(scores):
         # Twice as many as wanted lie above a threshold that a sample suggests, or else all are looked at.
         sample = scores[::_STRIDE]
         place = min(len(sample), 2 * count // _STRIDE + 32)

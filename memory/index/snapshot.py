@@ -25,14 +25,15 @@ import numpy.typing as npt
 
 from .documents import FrozenDocuments
 from .lexical import FrozenPostings
-from .semantic import Allocate, FrozenVectors, Projections
+from .projections import Allocate, Projections
+from .semantic import FrozenVectors
 
 FORMAT = 3
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
 _STALE = 3600.0
 _MANIFEST = "manifest.json"
-_UNCHECKED = frozenset({"rows", "headings", "projected"})
+_UNCHECKED = frozenset({"rows", "headings", "projected", "closer"})
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
 
 
@@ -145,7 +146,9 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
             arrays["rows"],
             arrays["starts"],
             arrays["headings"],
-            None if projected is None else Projections(projected, arrays["owners"], arrays["directions"]),
+            None
+            if projected is None
+            else Projections(projected, arrays["owners"], arrays["directions"], arrays.get("closer")),
         ),
     )
 
