@@ -108,7 +108,8 @@ def in_memory(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt
     return np.empty(shape, dtype)
 
 
-def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few_from", [1, 1_000_000])
+def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.MonkeyPatch, few_from: int) -> None:
     """The projections put the nearest among the first few hundred, the exact cosines put them in order; what was added
     since is exact anyway."""
     rng = np.random.default_rng(5)
@@ -120,8 +121,9 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
     kept = rng.random(len(counts)) < 0.9
     plain = SemanticIndex(384, index.freeze(kept, in_memory))
     monkeypatch.setattr(projections, "PROJECTED_FROM", 1)
+    monkeypatch.setattr(projections, "FEW_FROM", few_from)
     large = SemanticIndex(384, index.freeze(kept, in_memory))
-    assert large.looks(rows[0])
+    assert len(large.looks(rows[0])) == (2 if few_from == 1 else 1)
     assert not plain.looks(rows[0])
     for memory in (large, plain):
         memory.add(int(kept.sum()), rows[-30:-28])
@@ -135,7 +137,10 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
         first = np.argsort(-best)[:20]
         assert set(first) <= set(highest(rough_best, 400))
         slots = np.sort(highest(rough_best, 400))
-        exact_whole, exact_best = large.exact(slots, query)
+        *closer, (_, exact) = large.looks(query)
+        for _, look in closer:
+            assert np.abs(look(slots)[1] - best[slots]).mean() < 0.7 * np.abs(rough_best - best)[slots].mean()
+        exact_whole, exact_best = exact(slots)
         assert np.allclose(exact_whole, whole[slots], atol=1e-6)
         assert np.allclose(exact_best, best[slots], atol=1e-6)
 

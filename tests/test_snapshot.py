@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -102,7 +103,9 @@ def test_what_came_after_the_snapshot_is_found_too(
     assert len(list((tmp_path / "index").iterdir())) == 1, "the older snapshot is gone"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "no manifest", "garbage manifest", "missing array"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "flipped", "no manifest", "garbage manifest", "missing array", "former format"]
+)
 def test_a_damaged_snapshot_is_passed_over(
     store: SqliteStore, model: Embedder, incident: Make, tmp_path: Path, damage: str
 ) -> None:
@@ -123,6 +126,9 @@ def test_a_damaged_snapshot_is_passed_over(
         (snapshot / "manifest.json").unlink()
     elif damage == "garbage manifest":
         (snapshot / "manifest.json").write_text('{"format": 1, "model": ')
+    elif damage == "former format":
+        manifest = json.loads((snapshot / "manifest.json").read_text())
+        (snapshot / "manifest.json").write_text(json.dumps({**manifest, "format": manifest["format"] - 1}))
     else:
         (snapshot / "keys.npy").unlink()
     assert found(start(store, model, tmp_path / "index"), model) == before
