@@ -114,7 +114,7 @@ class Rough:
         self._sampled = np.arange(0, len(starts), max(1, len(starts) // sampled))
         wanted, self._sample_starts = rows_of(starts, len(rows), self._sampled)
         self._sample = rows[wanted]
-        self._closer_sample = self._sample @ projections.directions
+        self._closer_sample = self._sample @ projections.directions if self.has_closer else self._sample[:0]
 
     def scores(self, query: Vectors) -> WholeAndBest:
         """Of all documents, by the projections that are read of all."""
