@@ -30,6 +30,7 @@ from run import score
 from run import table as table_of
 from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from incidentos.memory.probability import Match, matches_of
 from incidentos.memory.recall import Query
@@ -234,6 +235,7 @@ def main() -> int:
     if bench is None:
         print("Skipped: there are no retrieval sets at ../shared/bench. Give their folder with --bench.")
         return 0
+    threadpool_limits(1)  # the regressions are so small that threads only wait for each other
     models = {}
     rows: list[list[str]] = []
     pictured: dict[str, list[list[float]]] = {}

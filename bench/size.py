@@ -3,8 +3,8 @@
     python bench/size.py [--bench FOLDER] [--data FOLDER]
 
 Dev queries are asked of a memory of 50 incidents that holds their right answers, and again after 4,950 incidents of
-another kind were added: public status reports, recombined (`texts.py`). The pairs of a query and its right answer are
-compared.
+another kind were added: GitHub's status reports, which `words.tsv` has not seen, recombined (`texts.py`). The pairs of a
+query and its right answer are compared.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
     if bench is None or data is None:
         print("Skipped: there are no retrieval sets at ../shared/bench, or no real incidents at ../shared/data.")
         return 0
-    added = list(incidents(read_parts(data, "*_status.jsonl"), LARGE - SMALL))
+    added = list(incidents(read_parts(data, "github_status.jsonl"), LARGE - SMALL))
     for name in SETS:
         documents, relevant = read_set(bench / name), judgments(bench / name)
         asked = [q for q in read_questions(bench / name / "queries.jsonl") if q.id in relevant]

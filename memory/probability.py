@@ -51,15 +51,14 @@ class Arm:
 
 # Not among them: the cosine of the whole text, which says less than that of the best chunk and much the same.
 ARMS: Mapping[str, Arm] = {
-    "lexical": Arm(lambda hit: min(hit.lexical, 1.0), 0.08, 0.16),
+    "lexical": Arm(lambda hit: hit.lexical, 0.08, 0.18),
     "best": Arm(lambda hit: hit.best, 0.075, 0.47),
     "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.37),
-    "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.3),
+    "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.31),
     "heading": Arm(lambda hit: hit.closeness.heading, 0.135, 0.16),
-    "passage": Arm(lambda hit: hit.closeness.passage, 0.11, 0.22),
 }
 
-_OPENING_NOISE = 0.24
+_OPENING_NOISE = 0.25
 """`Arm.noise` of the opening."""
 
 _OPENING_TELLS = 0.4
@@ -73,6 +72,10 @@ _ALIKE = 0.15
 """How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
 in the same hour and is not alike gains nothing by that."""
 
+_SERVICE_ALIKE = 0.4
+"""How alike two incidents of one service are at least: what ails it within the hour is often the same, in other words. A
+judgment, as the sets state no service: it adds 1.3 to the log-odds, so an incident that is nothing like it stays unlikely."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -81,8 +84,8 @@ class Evidence:
     `held` is how much of the query the incident holds, by its letters or by a lead in its first sentence (−1 to 1, see
     `_held`). `agreement` is the mean, over the arms, of tanh(lead / spread), where the lead is what the hit has over the
     best rival (−1 to 1). `lead_title` is the lead in the cosine of the heading (None without vectors). `nearness` in time
-    is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike, or where service or
-    failure type tell the two apart. Then what the records say.
+    is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike (other words about the same
+    service are a little), or where service or failure type tell the two apart. Then what the records say.
     """
 
     held: float = 0.0
@@ -182,7 +185,7 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),
             lead_title=None if math.isnan(lead_title) else lead_title,
-            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit),
+            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit, same_service[i]),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
         )
@@ -213,10 +216,11 @@ def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> 
     return FailureType.OTHER not in (kind, its_kind) and kind is not its_kind
 
 
-def _alike(hit: Hit) -> float:
-    """How alike the texts are, 0 (what any two incidents share) to 1: by their meaning, or else by their letters."""
+def _alike(hit: Hit, same_service: bool) -> float:
+    """How alike the incidents are, 0 (what any two share) to 1: by their meaning, or else by their letters."""
     arm = ARMS["letters" if hit.best is None else "best"]
-    return min(1.0, max(0.0, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
+    least = _SERVICE_ALIKE if same_service else 0.0
+    return min(1.0, max(least, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

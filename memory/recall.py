@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .incident import Incident
+from .index.background import background
 from .index.closeness import CloseLook, Closeness
 from .index.documents import Documents
 from .index.documents import Scope as Scope
@@ -163,6 +164,7 @@ class Recall:
                 self._build()  # not from a snapshot, which may hold all those dead ones
 
     def _load(self) -> None:
+        background()  # read now, and not by the first search
         frozen = load(self._snapshots, self._model) if self._snapshots and self._model else None
         if frozen is not None and frozen.vectors.rows.shape[1] == self._dimensions:
             is_ours = self._store.event_stamp(frozen.event) == frozen.stamp
@@ -228,8 +230,7 @@ class Recall:
             if not count or limit < 1:
                 return []
             wanted = self._query_terms(query.text)
-            telling = {term: self._lexical.idf(term) for term in wanted}
-            ceiling = sum(weight * telling[term] for term, weight in wanted.items()) * (K1 + 1)
+            ceiling = sum(weight * self._lexical.idf(term) for term, weight in wanted.items()) * (K1 + 1)
             lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
             looks: list[tuple[int, Look]] = []
@@ -262,7 +263,9 @@ class Recall:
             incidents = [found[ids[slot]] for slot in top]
             close = incidents[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector)
-            look = CloseLook(query.text, telling, self._sampled_grams(), close, titles)
+            rare = {term: self._lexical.rarity(term) for term in wanted}
+            shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
+            look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             vectors = None if whole is None else self._semantic.wholes(top)
@@ -271,7 +274,7 @@ class Recall:
                 Hit(
                     incident=incidents[place],
                     score=float(score[top[place]]),
-                    lexical=float(lexical[top[place]]),
+                    lexical=float(shares[place]),
                     cosine=None if whole is None else float(whole[top[place]]),
                     best=None if best is None else float(best[top[place]]),
                     closeness=look.at(place) if place < len(close) else Closeness(),

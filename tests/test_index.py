@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incidentos.memory.index.background import STRENGTH, background
 from incidentos.memory.index.columns import Column
 from incidentos.memory.index.lexical import K1, B, LexicalIndex
 from incidentos.memory.index.semantic import SemanticIndex
@@ -26,14 +27,15 @@ STEP = st.one_of(st.tuples(st.just("add"), DOCUMENT), st.tuples(st.just("remove"
 
 
 def naive_bm25(documents: Mapping[int, Counter[str]], query: Mapping[str, float]) -> dict[int, float]:
-    """The formula of Robertson and Zaragoza with Lucene's idf, term by term, over the documents that are left."""
+    """The formula of Robertson and Zaragoza with Lucene's idf, term by term, over the documents that are left; for the idf,
+    as if STRENGTH incident reports at large were among them."""
     count = len(documents)
     average = sum(d.total() for d in documents.values()) / count if count else 1.0
     found = dict.fromkeys(documents, 0.0)
     for slot, document in documents.items():
         for term, weight in query.items():
-            holding = sum(term in other for other in documents.values())
-            idf = math.log(1 + (count - holding + 0.5) / (holding + 0.5))
+            holding = sum(term in other for other in documents.values()) + STRENGTH * background().term(term)
+            idf = math.log(1 + (count + STRENGTH - holding + 0.5) / (holding + 0.5))
             frequency = document[term]
             norm = K1 * (1 - B + B * document.total() / (average or 1.0))
             if frequency:
@@ -63,6 +65,26 @@ def test_the_lexical_index_gives_bm25_whatever_was_added_and_removed(
         assert scores.shape == (slots,)
         for slot, wanted in naive_bm25(left, query).items():
             assert scores[slot] == pytest.approx(wanted, rel=1e-4, abs=1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(DOCUMENT, min_size=1, max_size=8), st.integers(0, 8), DOCUMENT)
+def test_the_share_of_a_perfect_match_is_the_same_whatever_else_is_stored(
+    documents: list[Counter[str]], frozen: int, query: Counter[str]
+) -> None:
+    first = LexicalIndex()
+    for slot, document in enumerate(documents[:frozen]):
+        first.add(slot, document)
+    index = LexicalIndex(first.freeze(np.ones(len(documents[:frozen]), dtype=np.bool_)))
+    for slot, document in enumerate(documents[frozen:], len(documents[:frozen])):
+        index.add(slot, document)
+    shares = index.shares(np.arange(len(documents)), query)
+    for share, document in zip(shares, documents, strict=True):
+        alone = LexicalIndex()
+        alone.add(0, document)
+        assert share == pytest.approx(float(alone.shares(np.array([0]), query)[0]), abs=1e-6)
+        assert (share > 0) == any(document[term] and weight for term, weight in query.items())
+        assert share < 1
 
 
 def test_a_rarer_term_counts_more_and_an_unknown_one_most() -> None:

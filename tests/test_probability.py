@@ -24,8 +24,8 @@ from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_o
 from incidentos.memory.recall import Hit
 
 Make = Callable[..., Incident]
-NEAR = Closeness(letters=0.8, heading=0.8, passage=0.9, opening=0.9, title=0.8)
-FAR = Closeness(letters=0.2, heading=0.1, passage=0.15, opening=0.1, title=0.1)
+NEAR = Closeness(letters=0.8, heading=0.8, opening=0.9, title=0.8)
+FAR = Closeness(letters=0.2, heading=0.1, opening=0.1, title=0.1)
 
 
 def hit(of: Incident, closeness: Closeness = NEAR, *, score: float = 8.0, axis: int = 0, **figures: Any) -> Hit:
@@ -69,7 +69,7 @@ def test_accounts_of_one_problem_are_no_rivals(make: Make, sibling: str) -> None
 
 def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make) -> None:
     """Where there is no rival, what unrelated incidents of a large memory reach stands in its place."""
-    noise = Closeness(*(ARMS[name].noise for name in ("letters", "heading", "passage")), 0.2, ARMS["title"].noise)
+    noise = Closeness(*(ARMS[name].noise for name in ("letters", "heading")), 0.2, ARMS["title"].noise)
     unrelated = replace(
         hit(make("far"), noise, score=1.0, axis=1),
         lexical=ARMS["lexical"].noise,
@@ -80,6 +80,13 @@ def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make)
         among = matches_of([hit(make("one"), closeness), unrelated])[0].probability
         assert alone == pytest.approx(among)
     assert matches_of([hit(make("one"), FAR)])[0].probability < 0.1
+
+
+def test_other_words_about_the_same_service_within_the_hour_gain_a_little(make: Make) -> None:
+    def p(service: str | None, nearness: float) -> float:
+        return matches_of([hit(make("one", service="mimir"), FAR, nearness=nearness)], service=service)[0].probability
+
+    assert p(None, 0.0) == p(None, 1.0) < p("mimir", 0.0) < p("mimir", 1.0) < COUNTS_FROM
 
 
 def test_what_happens_in_the_same_hour_and_is_not_alike_gains_nothing(make: Make) -> None:
@@ -100,7 +107,7 @@ def test_another_failure_or_another_service_in_the_same_hour_is_no_echo(
 
 
 def test_a_failure_type_counts_where_it_is_stated_and_a_service_where_both_name_it(make: Make) -> None:
-    half = Closeness(0.5, 0.5, 0.5, 0.5, 0.5)
+    half = Closeness(0.5, 0.5, 0.5, 0.5)
     guessed = make("one", failure_type=FailureType.DNS, service="Checkout")
     stated = replace(guessed, failure_type_stated=True)
     plain = matches_of([hit(guessed, half)], FailureType.DNS)[0]
@@ -110,7 +117,7 @@ def test_a_failure_type_counts_where_it_is_stated_and_a_service_where_both_name_
 
 
 def test_an_incident_without_vectors_is_judged_by_its_words(make: Make) -> None:
-    words = Closeness(letters=0.9, heading=0.9, passage=0.95, opening=0.95)
+    words = Closeness(letters=0.9, heading=0.9, opening=0.95)
     match = matches_of([hit(make("one"), words, cosine=None, best=None, vector=None)])[0]
     assert match.evidence.lead_title is None
     assert match.probability >= COUNTS_FROM

@@ -15,9 +15,9 @@ from .grams import Grams
 from .passage import best_passage
 from .tokens import terms
 
-PASSAGE, OPENING = 60, 25
-"""Terms of a passage that is searched for the whole query (a paragraph or two), and for its opening (a sentence or two);
-measured, half and double of either rank answers no better."""
+OPENING = 25
+"""Terms of a passage that is searched for a query's opening (a sentence or two); measured, half and double of it rank
+answers no better."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _LONGEST = 20_000
@@ -32,14 +32,12 @@ class Closeness:
     """How near a document comes to a query, looked at closely; 0 to 1 each, what is rare weighs more.
 
     `letters` is the share of the query's letters (runs of four) that the document holds, `heading` the share of its
-    heading's that the query holds, `passage` the share of the query's words in the document's best passage, `opening`
-    the same for the query's first sentence. `title` is the cosine of the query and the heading, −1 to 1, None without
-    vectors.
+    heading's that the query holds, `opening` the share of the words of the query's first sentence in the document's best
+    passage. `title` is the cosine of the query and the heading, −1 to 1, None without vectors.
     """
 
     letters: float = 0.0
     heading: float = 0.0
-    passage: float = 0.0
     opening: float = 0.0
     title: float | None = None
 
@@ -65,7 +63,7 @@ class CloseLook:
     ) -> None:
         self._alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
         first = set(terms(opening(query)))
-        self._incidents, self._titles, self._telling = incidents, titles, telling
+        self._incidents, self._titles = incidents, titles
         self._telling_first = {term: weight for term, weight in telling.items() if term in first}
 
     @property
@@ -79,7 +77,6 @@ class CloseLook:
         return Closeness(
             letters=float(self._alike.coverage[place]),
             heading=float(self._alike.headings[place]),
-            passage=best_passage(self._telling, its_terms, PASSAGE),
             opening=best_passage(self._telling_first, its_terms, OPENING),
             title=self._titles[place],
         )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Runs = npt.NDArray[np.uint32]
-"""Runs of four bytes, each as one number."""
+from .background import background, rarity
+from .runs import Runs, runs
 
 Texts = Mapping[str, float]
 """The texts of a document, each with its weight."""
@@ -26,19 +26,6 @@ SAMPLE = 300
 _K1, _B, _IDF_POWER = 1.2, 0.5, 1.5
 _PRIOR_STRENGTH, _PRIOR_SPREAD = 20, 0.045
 """As in `recall`: a standard deviation of a few documents is drawn towards a typical one."""
-
-_LONGEST = 100_000
-"""Bytes of a text that are read."""
-
-_PLAIN = bytes(byte if byte >= 0x80 or chr(byte).isalnum() else 0x20 for byte in bytes(range(256)).lower())
-"""Lower case, all but letters and digits a space; the bytes of other scripts stay as they are."""
-
-
-def runs(text: str) -> Runs:
-    """Every run of a text, in order, repeats included; none where it has neither letters nor digits."""
-    plain = b" ".join(text.encode("utf-8", "replace")[:_LONGEST].translate(_PLAIN).split())
-    letters = b" %s  " % plain
-    return np.ndarray((len(letters) - 3,), "<u4", letters, 0, (1,)).astype(np.uint32)  # one that starts at each byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +103,9 @@ class Grams:
     def _idf(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
         """How telling each run is, in nats; whether the sample holds it, and where."""
         at, known = _find(self._runs, wanted)
-        holding = np.zeros(len(wanted), dtype=np.int64)
+        holding = np.zeros(len(wanted))
         holding[known] = self._holding[at[known]]
-        return np.log1p((self.documents - holding + 0.5) / (holding + 0.5)), known, at
+        return rarity(holding, self.documents, background().runs(wanted)), known, at
 
     def _spread(self, weights: npt.NDArray[np.float64], at: npt.NDArray[np.intp]) -> float:
         """The standard deviation of the score over the sample, for the runs at these places with these weights."""

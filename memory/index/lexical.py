@@ -18,13 +18,19 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from .background import STRENGTH, background, rarity
+
 K1 = 1.2
 B = 0.75
 """The usual values of the two parameters (k1: saturation of repeated terms; b: how much length counts)."""
 
+_TYPICAL_LENGTH = 250.0
+"""Weighted terms of a usual incident with its resolution."""
+
 Slots = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-Postings = tuple[Slots, Floats]
+Postings = tuple[Slots, Floats, Floats]
+"""The documents that hold a term, rising, with its impacts there and its frequencies."""
 
 _KNOWN = 1 << 12
 """Terms whose frozen postings are kept at hand."""
@@ -54,12 +60,12 @@ class FrozenPostings:
     lengths: Floats
 
     def find(self, terms: Sequence[str]) -> list[Postings | None]:
-        """The slots of each term with its impacts there, or None where no document holds it."""
+        """The postings of each term, or None where no document holds it."""
         keys = np.array([term_key(term) for term in terms], dtype=np.uint64)
         starts = self.offsets[np.searchsorted(self.keys, keys)].tolist()
         ends = self.offsets[np.searchsorted(self.keys, keys, side="right")].tolist()
         return [
-            (self.slots[start:end], self.impacts[start:end]) if start < end else None
+            (self.slots[start:end], self.impacts[start:end], self.frequencies[start:end]) if start < end else None
             for start, end in zip(starts, ends, strict=True)
         ]
 
@@ -168,12 +174,19 @@ class LexicalIndex:
         return place < len(slots) and slots[place] == slot
 
     def idf(self, term: str) -> float:
-        """How telling the term is, in nats; a term that no document holds is the most telling of all."""
+        """How telling the term is among these documents, in nats; a term that none of them holds tells the most."""
+        holding = self._holding_of(term) + STRENGTH * background().term(term)
+        return math.log1p((self._documents + STRENGTH - holding + 0.5) / (holding + 0.5))
+
+    def rarity(self, term: str) -> float:
+        """The same on a scale that does not depend on how many documents there are."""
+        return float(rarity(self._holding_of(term), self._documents, background().term(term)))
+
+    def _holding_of(self, term: str) -> float:
+        """How many documents hold the term."""
         number = self._number.get(term)
-        holding = 0 if number is None else self._holding[number]
-        if (found := self._find(term)) is not None:
-            holding += len(found[0])
-        return math.log1p((self._documents - holding + 0.5) / (holding + 0.5))
+        holding = 0.0 if number is None else float(self._holding[number])
+        return holding if (found := self._find(term)) is None else holding + len(found[0])
 
     def scores(self, query: Mapping[str, float]) -> Floats:
         """BM25 of every slot, shape (slots,), for weighted query terms; removed slots hold numbers of no meaning."""
@@ -196,6 +209,25 @@ class LexicalIndex:
                 frequencies = np.frombuffer(self._frequencies[number], dtype=np.float32)
                 np.add.at(new, place, factor * _impacts(frequencies, lengths[place], average))
         return scores
+
+    def shares(self, slots: npt.NDArray[np.intp], weights: Mapping[str, float]) -> Floats:
+        """BM25 of these slots for terms of these weights, as a share of what a text full of them all would reach: 0 to 1,
+        shape of `slots`. Lengths are told by a typical one, so that it does not depend on what else is stored."""
+        wanted = slots.astype(np.int32)  # else numpy would convert the postings
+        added = wanted - np.int32(self._first)
+        lengths = np.empty(len(slots), dtype=np.float32)
+        if self._frozen is not None:
+            lengths[added < 0] = self._frozen.lengths[wanted[added < 0]]
+        lengths[added >= 0] = np.frombuffer(self._lengths, dtype=np.float32)[added[added >= 0]] if self._lengths else 0
+        total = np.zeros(len(slots), dtype=np.float32)
+        for term, weight in weights.items():
+            frequencies = np.zeros(len(slots), dtype=np.float32)
+            if (found := self._find(term)) is not None:
+                _put_frequencies(frequencies, wanted, found[0], found[2])
+            if (number := self._number.get(term)) is not None:
+                _put_frequencies(frequencies, added, *map(np.asarray, (self._slots[number], self._frequencies[number])))
+            total += np.float32(weight) * _impacts(frequencies, lengths, _TYPICAL_LENGTH)
+        return total / np.float32(sum(weights.values()) or 1.0)
 
     def freeze(self, kept: npt.NDArray[np.bool_]) -> FrozenPostings:
         """The postings of the kept documents (shape (slots,)), their slots counted anew without the others."""
@@ -246,3 +278,10 @@ def _impacts(frequencies: Floats, lengths: Floats, average: float) -> Floats:
     norm = K1 * (1 - B + np.float32(B / average) * lengths)
     impacts: Floats = frequencies / (frequencies + norm.astype(np.float32))
     return impacts
+
+
+def _put_frequencies(into: Floats, wanted: Slots, slots: Slots, frequencies: Floats) -> None:
+    """Fill in the frequencies of a term at the wanted slots, where its postings have them."""
+    at = np.searchsorted(slots, wanted).clip(max=len(slots) - 1)
+    held = slots[at] == wanted
+    into[held] = frequencies[at[held]]
