@@ -219,15 +219,15 @@ class LexicalIndex:
         if self._frozen is not None:
             lengths[added < 0] = self._frozen.lengths[wanted[added < 0]]
         lengths[added >= 0] = np.frombuffer(self._lengths, dtype=np.float32)[added[added >= 0]] if self._lengths else 0
-        total = np.zeros(len(slots), dtype=np.float32)
-        for term, weight in weights.items():
-            frequencies = np.zeros(len(slots), dtype=np.float32)
+        frequencies = np.zeros((len(weights), len(slots)), dtype=np.float32)
+        for its, term in zip(frequencies, weights, strict=True):
             if (found := self._find(term)) is not None:
-                _put_frequencies(frequencies, wanted, found[0], found[2])
+                _put_frequencies(its, wanted, found[0], found[2])
             if (number := self._number.get(term)) is not None:
-                _put_frequencies(frequencies, added, *map(np.asarray, (self._slots[number], self._frequencies[number])))
-            total += np.float32(weight) * _impacts(frequencies, lengths, _TYPICAL_LENGTH)
-        return total / np.float32(sum(weights.values()) or 1.0)
+                _put_frequencies(its, added, *map(np.asarray, (self._slots[number], self._frequencies[number])))
+        weighed = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
+        shares: Floats = weighed @ _impacts(frequencies, lengths, _TYPICAL_LENGTH) / (weighed.sum() or np.float32(1))
+        return shares
 
     def freeze(self, kept: npt.NDArray[np.bool_]) -> FrozenPostings:
         """The postings of the kept documents (shape (slots,)), their slots counted anew without the others."""
