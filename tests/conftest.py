@@ -83,6 +83,21 @@ def incident() -> Callable[..., Incident]:
     return make
 
 
+@pytest.fixture(scope="session")
+def open_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], SqliteStore]:
+    """Opens the store at a path. A new one begins as a copy of an empty one: to make the tables anew, safe from a power
+    cut, would take most tests longer than all they do with them."""
+    empty = tmp_path_factory.mktemp("empty") / "memory.db"
+    SqliteStore(empty).close()
+
+    def open_(path: Path) -> SqliteStore:
+        if not path.exists():
+            shutil.copy(empty, path)
+        return SqliteStore(path)
+
+    return open_
+
+
 @dataclass(frozen=True)
 class Adapter:
     """One store: how to open the same data again, here and as source code in another process."""
@@ -125,7 +140,7 @@ def store(again: Callable[[], IncidentStore]) -> IncidentStore:
 
 
 @pytest.fixture
-def open_memory(tmp_path: Path) -> Iterator[Callable[..., IncidentMemory]]:
+def open_memory(tmp_path: Path, open_store: Callable[[Path], SqliteStore]) -> Iterator[Callable[..., IncidentMemory]]:
     """Opens the memory at a path as another server would. `embedder` is an Embedder, a function that loads one, or
     None for a model that cannot be loaded; with `ready` the call returns once it is there."""
     opened: list[IncidentMemory] = []
@@ -134,7 +149,7 @@ def open_memory(tmp_path: Path) -> Iterator[Callable[..., IncidentMemory]]:
         raise EmbeddingError("There is no model in this test.")
 
     def open_(embedder: Any = None, *, path: Path | None = None, ready: bool = True) -> IncidentMemory:
-        store = SqliteStore(path or tmp_path / "memory.db")
+        store = open_store(path or tmp_path / "memory.db")
         load = failing if embedder is None else embedder if callable(embedder) else lambda: embedder
         memory = IncidentMemory(store, BackgroundEmbedder(load, store))
         opened.append(memory)
@@ -359,14 +374,14 @@ def bank() -> Any:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, bank: Any) -> Iterator[Callable[..., Any]]:
+def machine(tmp_path: Path, bank: Any, open_store: Callable[[Path], SqliteStore]) -> Iterator[Callable[..., Any]]:
     """Makes a machine of the team, by name."""
     from bed.team import Machine
 
     made: list[Any] = []
 
     def make(name: str, **more: Any) -> Any:
-        made.append(Machine(tmp_path / f"{name}.db", bank, **more))
+        made.append(Machine(open_store(tmp_path / f"{name}.db"), bank, **more))
         return made[-1]
 
     yield make

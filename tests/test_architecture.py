@@ -160,6 +160,7 @@ def test_no_module_is_longer_than_400_lines(module: Path) -> None:
     assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 400
 
 
+@pytest.mark.slow
 def test_a_start_of_the_server_imports_nothing_heavy(processes: Any) -> None:
     done = processes.run("-c", "import sys, incidentos.server, incidentos.commands.serve; print(*sys.modules)")
     assert done.returncode == 0, done.stderr

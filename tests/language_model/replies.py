@@ -79,8 +79,11 @@ def step(of: Step | None = None, **fields: Any) -> dict[str, Any]:
     return {**given, "risk": "read-only", "sources": ["inc-1"], **fields}
 
 
-def checked(about: Draft | None = None, **fields: Any) -> Checked:
-    about = about or draft()
+TYPICAL = draft()
+TOLD = evidence_of(TYPICAL)
+
+
+def checked(about: Draft = TYPICAL, **fields: Any) -> Checked:
     said = {
         "hypothesis": "a transaction that auth leaks and that keeps the pool's connections",
         "why": "Sessions stay idle in transaction, so requests wait 30000ms and end as 503.",
@@ -88,7 +91,7 @@ def checked(about: Draft | None = None, **fields: Any) -> Checked:
         "prevention": "Set leakDetectionThreshold=10000 in the pool of auth.",
         **fields,
     }
-    return check(Reply.model_validate(said), about, evidence_of(about))
+    return check(Reply.model_validate(said), about, TOLD if about is TYPICAL else evidence_of(about))
 
 
 def actions(result: Checked) -> list[Any]:
