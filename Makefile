@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto)
 
 .PHONY: demo test check lint bench bench-latency clean
 
@@ -30,7 +31,7 @@ test: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(HINDSIGHT)/.installed || { test -z "$$INCIDENTOS_REQUIRE_HINDSIGHT" \
 		&& echo "== no Hindsight server could be installed: the tests that need it are skipped"; }
 	@echo "== all tests"
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/.installed
 	@echo "== format, lint, types"
@@ -41,7 +42,7 @@ lint: $(VENV)/.installed
 # A developer's loop: what is fast and finds most.
 check: lint
 	@echo "== the fast tests"
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -q -m "not slow"
 
 bench: $(VENV)/.installed
 	@echo "== recall and confidence into bench/results.md (it needs ../shared/bench)"
