@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto)
+# A file stays in one process, for what its tests share; in the order of their names, those of Hindsight, which take longest,
+# come first.
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint bench bench-latency clean
 

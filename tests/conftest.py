@@ -28,21 +28,6 @@ ROOT = Path(__file__).resolve().parents[1]
 AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest runs in several processes (`-n`), a file stays in one of them, and so do all files that talk to
-    Hindsight: what tests share is made once. Hindsight's, which take longest, come first."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::", 1)[0]
-            return "hindsight" if file.startswith("tests/hindsight/") else file
-
-    config.option.loadscopereorder = False
-    return ByFile(config, log)
-
-
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
