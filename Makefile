@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A file stays in one process, for what its tests share; in the order of their names, those of Hindsight, which take longest,
+# come first.
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint bench bench-latency clean
 
@@ -30,7 +33,7 @@ test: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(HINDSIGHT)/.installed || { test -z "$$INCIDENTOS_REQUIRE_HINDSIGHT" \
 		&& echo "== no Hindsight server could be installed: the tests that need it are skipped"; }
 	@echo "== all tests"
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/.installed
 	@echo "== format, lint, types"
@@ -41,7 +44,7 @@ lint: $(VENV)/.installed
 # A developer's loop: what is fast and finds most.
 check: lint
 	@echo "== the fast tests"
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -q -m "not slow"
 
 bench: $(VENV)/.installed
 	@echo "== recall and confidence into bench/results.md (it needs ../shared/bench)"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
-import queue
 import re
 import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from programs import DEADLINE, Processes
 
 from incidentos.commands.demo import sample
 from incidentos.memory.embedding.background import BackgroundEmbedder
@@ -32,8 +26,6 @@ from incidentos.memory.stores.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[1]
 AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
-DEADLINE = 60
-"""Seconds after which a test gives up on a process: far beyond what any of them needs."""
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +75,21 @@ def incident() -> Callable[..., Incident]:
     return make
 
 
+@pytest.fixture(scope="session")
+def open_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], SqliteStore]:
+    """Opens the store at a path. A new one begins as a copy of an empty one: to make the tables anew, safe from a power
+    cut, would take most tests longer than all they do with them."""
+    empty = tmp_path_factory.mktemp("empty") / "memory.db"
+    SqliteStore(empty).close()
+
+    def open_(path: Path) -> SqliteStore:
+        if not path.exists():
+            shutil.copy(empty, path)
+        return SqliteStore(path)
+
+    return open_
+
+
 @dataclass(frozen=True)
 class Adapter:
     """One store: how to open the same data again, here and as source code in another process."""
@@ -125,7 +132,7 @@ def store(again: Callable[[], IncidentStore]) -> IncidentStore:
 
 
 @pytest.fixture
-def open_memory(tmp_path: Path) -> Iterator[Callable[..., IncidentMemory]]:
+def open_memory(tmp_path: Path, open_store: Callable[[Path], SqliteStore]) -> Iterator[Callable[..., IncidentMemory]]:
     """Opens the memory at a path as another server would. `embedder` is an Embedder, a function that loads one, or
     None for a model that cannot be loaded; with `ready` the call returns once it is there."""
     opened: list[IncidentMemory] = []
@@ -134,7 +141,7 @@ def open_memory(tmp_path: Path) -> Iterator[Callable[..., IncidentMemory]]:
         raise EmbeddingError("There is no model in this test.")
 
     def open_(embedder: Any = None, *, path: Path | None = None, ready: bool = True) -> IncidentMemory:
-        store = SqliteStore(path or tmp_path / "memory.db")
+        store = open_store(path or tmp_path / "memory.db")
         load = failing if embedder is None else embedder if callable(embedder) else lambda: embedder
         memory = IncidentMemory(store, BackgroundEmbedder(load, store))
         opened.append(memory)
@@ -210,132 +217,6 @@ def warm_home(folder: Path, model_cache: Path) -> Path:
     return folder
 
 
-class Wire:
-    """A server at the end of two pipes, spoken to in lines of JSON as they stand."""
-
-    def __init__(self, process: Any) -> None:
-        self.process = process
-        self.lines: list[bytes] = []
-        self._arrived: queue.Queue[bytes] = queue.Queue()
-        self._number = 0
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def join(self) -> None:
-        """Wait for the end of the server's output."""
-        self._reader.join(DEADLINE)
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.lines.append(line)
-            self._arrived.put(line)
-        self._arrived.put(b"")
-
-    def send(self, line: str | bytes) -> None:
-        self.process.stdin.write((line.encode() if isinstance(line, str) else line) + b"\n")
-        self.process.stdin.flush()
-
-    def receive(self) -> Any:
-        line = self._arrived.get(timeout=DEADLINE)
-        assert line, f"the server ended: {self.process.stderr.read().decode()}"
-        return json.loads(line)
-
-    def answer(self, number: int) -> Any:
-        """The answer to a request; what comes in before it is passed over."""
-        while (message := self.receive()).get("id") != number or "method" in message:
-            pass
-        return message
-
-    def post(self, method: str, params: Any = None) -> int:
-        """Send a request without waiting; its number."""
-        self._number += 1
-        self.send(json.dumps({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params or {}}))
-        return self._number
-
-    def ask(self, method: str, params: Any = None) -> Any:
-        return self.answer(self.post(method, params))
-
-    def call(self, tool: str, **arguments: Any) -> Any:
-        return self.ask("tools/call", {"name": tool, "arguments": arguments})["result"]
-
-    def shake_hands(self) -> Any:
-        client = {"name": "test", "version": "1"}
-        answer = self.ask("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client})
-        self.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
-        return answer["result"]
-
-
-@dataclass
-class Processes:
-    """Starts Python processes and leaves none behind."""
-
-    cwd: Path
-    settings: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def environment(self, home: Path | None) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("INCIDENTOS_", "GROQ_", "HINDSIGHT_"))}
-        kept |= {**self.settings, **self.variables}
-        return kept if home is None else {**kept, "INCIDENTOS_HOME": str(home)}
-
-    def start(self, *arguments: str, home: Path | None = None, executable: str = sys.executable) -> Any:
-        process = subprocess.Popen(
-            [executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.cwd,
-            env=self.environment(home),
-        )
-        self.started.append(process)
-        return process
-
-    def serve(self, home: Path, *command: str) -> Wire:
-        """A server that has shaken hands."""
-        wire = Wire(self.start(*(command or ("-m", "incidentos", "serve")), home=home))
-        wire.shake_hands()
-        return wire
-
-    def run(self, *arguments: str, home: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `python ARGUMENTS` to its end."""
-        process = self.start(*arguments, home=home)
-        out, err = process.communicate(stdin.encode(), timeout=DEADLINE)
-        return subprocess.CompletedProcess(arguments, process.returncode, out.decode(), err.decode())
-
-    def at_once(self, code: str, *arguments: Sequence[str]) -> list[str]:
-        """Run the code in a process for each list of arguments, all let go at the same moment; their outputs.
-
-        The code finds its arguments in `args`, and calls `ready()` once everything slow is behind it.
-        """
-        prelude = (
-            "import sys\nargs = sys.argv[1:]\ndef ready():\n    print('ready', flush=True)\n    sys.stdin.readline()\n"
-        )
-        running = [self.start("-c", prelude + code, *some) for some in arguments]
-        for process in running:
-            line = process.stdout.readline()
-            assert line == b"ready\n", process.stderr.read().decode()
-        for process in running:
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-        outputs = []
-        for process in running:
-            out, err = process.communicate(timeout=DEADLINE)
-            assert process.returncode == 0, err.decode()
-            outputs.append(out.decode())
-        return outputs
-
-    def end(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was never sent to a process that ended
-                        pipe.close()
-
-
 @pytest.fixture(scope="module")
 def module_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     found = Processes(tmp_path_factory.mktemp("processes"))
@@ -359,14 +240,14 @@ def bank() -> Any:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, bank: Any) -> Iterator[Callable[..., Any]]:
+def machine(tmp_path: Path, bank: Any, open_store: Callable[[Path], SqliteStore]) -> Iterator[Callable[..., Any]]:
     """Makes a machine of the team, by name."""
     from bed.team import Machine
 
     made: list[Any] = []
 
     def make(name: str, **more: Any) -> Any:
-        made.append(Machine(tmp_path / f"{name}.db", bank, **more))
+        made.append(Machine(open_store(tmp_path / f"{name}.db"), bank, **more))
         return made[-1]
 
     yield make

@@ -6,6 +6,7 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ HEAVY = (
 """Not uvicorn: `mcp.server.lowlevel` of mcp 2.3 imports it itself, through sse_starlette."""
 
 
+@cache
 def tree(module: Path) -> ast.Module:
     return ast.parse((ROOT / module).read_text(encoding="utf-8"), str(module))
 
@@ -160,6 +162,12 @@ def test_no_module_is_longer_than_400_lines(module: Path) -> None:
     assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_no_file_of_the_tests_is_longer_than_400_lines() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py")}
+    assert {path for path, length in lengths.items() if length > 400} == set()
+
+
+@pytest.mark.slow
 def test_a_start_of_the_server_imports_nothing_heavy(processes: Any) -> None:
     done = processes.run("-c", "import sys, incidentos.server, incidentos.commands.serve; print(*sys.modules)")
     assert done.returncode == 0, done.stderr

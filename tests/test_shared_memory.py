@@ -18,7 +18,7 @@ from incidentos.memory.incident import FailureType, Incident, Resolution, Status
 from incidentos.memory.memory import IncidentMemory
 from incidentos.memory.ports import Prediction
 from incidentos.memory.sync import service
-from incidentos.memory.sync.pause import Breaker, Pauses
+from incidentos.memory.sync.pause import Pauses
 from incidentos.memory.sync.service import SharedMemory
 from incidentos.tools.base import Desk, recall_beside
 
@@ -369,28 +369,6 @@ async def test_a_mistake_in_the_exchange_does_not_take_the_server_down(
     async with Running(shared()) as team:
         await until(lambda: "RuntimeError" in capfd.readouterr().err)
         assert (await team.recall(QUERY)).degraded == ()
-
-
-def test_pauses_grow_up_to_a_bound_and_differ() -> None:
-    pauses = Pauses(first=1, most=8)
-    for failures, most in ((0, 1), (1, 2), (2, 4), (3, 8), (9, 8), (10_000, 8)):
-        drawn = {pauses.after(failures) for _ in range(20)}
-        assert all(most / 2 <= one <= most for one in drawn)
-        assert len(drawn) > 1
-
-
-def test_a_breaker_rests_longer_with_each_failure_in_a_row_and_as_long_as_it_is_told() -> None:
-    breaker = Breaker(Pauses(1, 8), clock=lambda: 0.0)
-    assert (breaker.reason, breaker.rest) == (None, 0)
-    rests = []
-    for _ in range(3):
-        breaker.fail("down")
-        rests.append(breaker.rest)
-    assert rests[0] <= 1 <= rests[1] <= 2 <= rests[2] <= 4
-    breaker.fail("down", least=60)
-    assert breaker.rest == 60
-    breaker.succeed()
-    assert (breaker.reason, breaker.rest) == (None, 0)
 
 
 async def test_the_local_recall_and_the_teams_run_at_the_same_time(

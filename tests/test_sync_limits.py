@@ -54,6 +54,7 @@ async def test_a_dry_run_does_not_count_what_the_bank_holds_already(machine: Any
 # A full disk
 
 
+@pytest.mark.slow
 async def test_a_disk_that_is_full_leaves_nothing_half_written_and_the_next_sync_goes_on(
     machine: Any, incident: Make, bank: Bank
 ) -> None:
@@ -104,6 +105,7 @@ async def test_strangers_texts_are_redacted_before_the_store_is_locked(
     assert depths == [0] * 10
 
 
+@pytest.mark.slow
 async def test_a_page_of_huge_records_lets_other_writers_in_between_them(
     machine: Any, incident: Make, bank: Bank, tmp_path: Path
 ) -> None:

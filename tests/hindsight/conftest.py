@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from bed.machines import Machine
 from bed.proxy import Proxy
 from bed.server import KEY, HindsightServer, why_missing
+
+from incidentos.memory.embedding.onnx import OnnxEmbedder
+from incidentos.memory.ports import Vectors
 
 MODES = ("none", "mock")
 """`none`: a text stays one fact. `mock`: it becomes several facts in other words, as in the cloud."""
@@ -45,6 +49,25 @@ def hindsight(request: pytest.FixtureRequest) -> HindsightServer:
     """The real server, in both modes."""
     found: HindsightServer = request.getfixturevalue(f"{request.param}_server")
     return found
+
+
+_VECTORS: dict[str, Vectors] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """In these files the model reads a text once, in this process: the same history goes to and fro in most tests, and its
+    vectors are not what they are about."""
+    embed = OnnxEmbedder.embed
+
+    def recalled(self: OnnxEmbedder, texts: Sequence[str]) -> Vectors:
+        if new := [text for text in dict.fromkeys(texts) if text not in _VECTORS]:
+            _VECTORS.update(zip(new, embed(self, new), strict=True))
+        return np.array([_VECTORS[text] for text in texts], dtype=np.float32).reshape(-1, self.dimensions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxEmbedder, "embed", recalled)
+        yield
 
 
 @pytest.fixture

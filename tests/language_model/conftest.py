@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -276,12 +278,20 @@ def sample_incidents() -> list[Incident]:
     return sample(now_is_near=False)
 
 
+@pytest.fixture(scope="session")
+def sample_file(tmp_path_factory: pytest.TempPathFactory, sample_incidents: list[Incident]) -> Path:
+    """The whole sample, without vectors; copy it, do not write to it."""
+    path = tmp_path_factory.mktemp("sample") / "memory.db"
+    with closing(_without_model(path)) as memory:
+        memory.import_batch(sample_incidents, embed=False)
+    return path
+
+
 @pytest.fixture
-def sample_memory(open_memory: Callable[..., IncidentMemory], sample_incidents: list[Incident]) -> IncidentMemory:
+def sample_memory(open_memory: Callable[..., IncidentMemory], sample_file: Path, tmp_path: Path) -> IncidentMemory:
     """The whole sample, found by words alone: the same on every machine."""
-    memory = open_memory(None)
-    memory.import_batch(sample_incidents, embed=False)
-    return memory
+    shutil.copy(sample_file, tmp_path / "memory.db")
+    return open_memory(None)
 
 
 @pytest.fixture
@@ -299,16 +309,17 @@ def draft_of_alert(memory: IncidentMemory, title: str, description: str, service
 
 
 @pytest.fixture(scope="session")
-def draft(tmp_path_factory: pytest.TempPathFactory, sample_incidents: list[Incident]) -> Draft:
+def draft(tmp_path_factory: pytest.TempPathFactory, sample_file: Path) -> Draft:
     """The memory's own answer to a typical alert, made once."""
-    store = SqliteStore(tmp_path_factory.mktemp("draft") / "memory.db")
+    path = tmp_path_factory.mktemp("draft") / "memory.db"
+    shutil.copy(sample_file, path)
+    with closing(_without_model(path)) as memory:
+        return draft_of_alert(memory, *ALERT, "auth-service")
 
+
+def _without_model(path: Path) -> IncidentMemory:
     def failing() -> Any:
         raise EmbeddingError("There is no model in this test.")
 
-    memory = IncidentMemory(store, BackgroundEmbedder(failing, store))
-    try:
-        memory.import_batch(sample_incidents, embed=False)
-        return draft_of_alert(memory, *ALERT, "auth-service")
-    finally:
-        memory.close()
+    store = SqliteStore(path)
+    return IncidentMemory(store, BackgroundEmbedder(failing, store))

@@ -137,12 +137,21 @@ def with_description(draft: Draft, description: str) -> Draft:
 LONG = "\n".join(f"line {n}: handler {n % 7} took {n} ms, retry {n % 3} of pool member {n * 31}" for n in range(4000))
 
 
+@pytest.fixture(scope="module")
+def long_draft(draft: Draft) -> Draft:
+    return with_description(draft, f"{draft.incident.description}\n{LONG}")
+
+
+@pytest.fixture(scope="module")
+def large(long_draft: Draft) -> list[str]:
+    """The lines of a prompt that holds everything."""
+    return evidence_of(long_draft, 1_000_000).text.split("\n")
+
+
 @pytest.mark.parametrize("budget", [60, 200, 500, 1000, 1500, 4000])
-def test_what_does_not_fit_is_left_out_item_by_item(draft: Draft, budget: int) -> None:
+def test_what_does_not_fit_is_left_out_item_by_item(long_draft: Draft, large: list[str], budget: int) -> None:
     """Each line of a small prompt stands in the large one, or is the start of one up to the end of a sentence."""
-    about = with_description(draft, f"{draft.incident.description}\n{LONG}")
-    large = evidence_of(about, 1_000_000).text.split("\n")
-    small = evidence_of(about, budget)
+    small = evidence_of(long_draft, budget)
     assert count_tokens(small.text) <= budget * 1.1 + 30
     for line in small.text.split("\n"):
         if line in large or re.fullmatch(r"\(\d+ more lines? left out\)", line):
@@ -247,7 +256,7 @@ def assert_said_as_data_alone(messages: list[dict[str, str]], mechanism: bool = 
         assert never not in messages[1]["content"]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "huge" else ()) for n in HOSTILE])
 def test_a_hostile_alert_stays_data(name: str, draft_for: Callable[..., Draft]) -> None:
     """Whether it comes as the title, as the description or as the service."""
     text = HOSTILE[name]

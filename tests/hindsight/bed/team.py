@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -93,8 +92,8 @@ class Bank:
 class Machine:
     """A machine with a memory of its own."""
 
-    def __init__(self, path: Path, bank: Bank, clock: Callable[[], float] = lambda: 1e9) -> None:
-        self.store = SqliteStore(path)
+    def __init__(self, store: SqliteStore, bank: Bank, clock: Callable[[], float] = lambda: 1e9) -> None:
+        self.store = store
         self.bank = bank
         self.exchange = Exchange(self.store, bank, clock=clock)
 
