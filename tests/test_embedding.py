@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from incidentos.memory.embedding import onnx
 from incidentos.memory.embedding.onnx import PARITY, PROBES, OnnxEmbedder, cached, load_or_make
 from incidentos.memory.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder
-from incidentos.memory.index import projections
+from incidentos.memory.index import projections, semantic
 from incidentos.memory.index.fusion import Arm, fused, highest
-from incidentos.memory.index.semantic import SemanticIndex
+from incidentos.memory.index.projections import Rough
+from incidentos.memory.index.semantic import FrozenVectors, SemanticIndex
 from incidentos.memory.ports import Embedder
 
 OTHERS = ("disk full on db-1", "p99 latency of checkout is 7 s since the rollout", "x509: certificate has expired")
@@ -121,6 +122,7 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
     kept = rng.random(len(counts)) < 0.9
     plain = SemanticIndex(384, index.freeze(kept, in_memory))
     monkeypatch.setattr(projections, "PROJECTED_FROM", 1)
+    monkeypatch.setattr(projections, "DOCUMENTS_FROM", 1)
     monkeypatch.setattr(projections, "FEW_FROM", few_from)
     large = SemanticIndex(384, index.freeze(kept, in_memory))
     assert len(large.looks(rows[0])) == (2 if few_from == 1 else 1)
@@ -143,6 +145,45 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
         exact_whole, exact_best = exact(slots)
         assert np.allclose(exact_whole, whole[slots], atol=1e-6)
         assert np.allclose(exact_best, best[slots], atol=1e-6)
+
+
+def test_documents_of_many_vectors_are_looked_at_in_as_large_a_share_of_the_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundredth of the documents would hold few of the nearest. And a memory of many vectors in few documents is not
+    searched by few directions, nor is one of very few documents by projections at all."""
+    monkeypatch.setattr(semantic, "EXACT", (20, 40))
+    rng = np.random.default_rng(6)
+    rows, starts = clustered(rng, 5_000 * 8), np.arange(0, 5_000 * 8, 8)
+    headings = np.zeros((5_000, 384), np.float16)
+    usual = projections.project(rows, starts, in_memory)
+    assert usual is not None
+    assert usual.closer is None
+    assert len(Rough(rows, starts, usual)._sample) < 5_000
+    assert projections.project(rows, starts[::8], in_memory) is None
+    monkeypatch.setattr(projections, "FEW_FROM", 1)
+    index = SemanticIndex(384, FrozenVectors(rows, starts, headings, projections.project(rows, starts, in_memory)))
+    shares = []
+    for query in rows[rng.integers(0, len(rows), 20)]:
+        looked_at = highest(index.scores(query)[1], index.looks(query)[0][0])
+        nearest = np.argsort(-index.exact(np.arange(5_000), query)[1])[:20]
+        shares.append(len(set(nearest) & set(looked_at)) / 20)
+    assert np.mean(shares) > 0.95
+
+
+def test_what_has_one_vector_each_is_corrected_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole is the best then, and the closer look is as near to the truth for the one as for the other."""
+    monkeypatch.setattr(projections, "FEW_FROM", 1)
+    rows, starts = clustered(np.random.default_rng(7), 16_000), np.arange(16_000)
+    projected = projections.project(rows, starts, in_memory)
+    assert projected is not None
+    rough = Rough(rows, starts, projected)
+    for query in rows[:5]:
+        whole, best = rough.closer(starts, query)
+        true = rows @ query
+        for found in (whole, best):
+            assert found.std() == pytest.approx(true.std(), rel=0.02)
+            assert found.mean() == pytest.approx(true.mean(), abs=0.005)
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,6 +14,8 @@ import pytest
 from incidentos.memory import recall as recall_module
 from incidentos.memory.embedding.background import embed_incidents
 from incidentos.memory.incident import Incident, Resolution, Status
+from incidentos.memory.index import projections
+from incidentos.memory.index.snapshot import load
 from incidentos.memory.ports import Embedder
 from incidentos.memory.probability import matches_of
 from incidentos.memory.recall import Hit, Query, Recall, Scope
@@ -132,6 +134,56 @@ def test_a_damaged_snapshot_is_passed_over(
     else:
         (snapshot / "keys.npy").unlink()
     assert found(start(store, model, tmp_path / "index"), model) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"event": 10**30}, {"event": -1}, {"change": -1}, {"change": math.inf}, {"change": None}, "[" * 100_000],
+)
+def test_a_manifest_that_no_store_can_have_written_is_passed_over(
+    store: SqliteStore, model: Embedder, incident: Make, tmp_path: Path, damage: dict[str, object] | str
+) -> None:
+    """The index is built from the store, whose every incident is found."""
+    fill(store, model, incident)
+    recall = start(store, model, tmp_path / "index")
+    before = found(recall, model)
+    assert recall.keep()
+    path = next((tmp_path / "index").glob("snapshot-*")) / "manifest.json"
+    path.write_text(damage if isinstance(damage, str) else json.dumps({**json.loads(path.read_text()), **damage}))
+    assert load(path.parents[1], model.identity) is None
+    assert found(start(store, model, tmp_path / "index"), model) == before
+
+
+@pytest.mark.parametrize("name", ["rows", "headings", "projected", "closer"])
+@pytest.mark.parametrize(
+    ("was", "now"), [(b"'fortran_order': False", b"'fortran_order': True "), (b"'<f", b"'>f"), (b"(", b"(1,")]
+)
+def test_a_damaged_header_of_the_vectors_is_noticed(
+    store: SqliteStore,
+    words: Callable[..., Embedder],
+    incident: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    was: bytes,
+    now: bytes,
+) -> None:
+    """The vectors bear no checksum, but how they are read does: a file of the same size is not read in another way."""
+    for limit in ("PROJECTED_FROM", "DOCUMENTS_FROM", "FEW_FROM"):
+        monkeypatch.setattr(projections, limit, 1)
+    monkeypatch.setattr(projections, "DIRECTIONS", 4)
+    monkeypatch.setattr(projections, "FEW", 2)
+    model = words()
+    fill(store, model, incident)
+    assert start(store, model, tmp_path / "index").keep()
+    assert load(tmp_path / "index", model.identity) is not None
+    path = next((tmp_path / "index").glob("snapshot-*")) / f"{name}.npy"
+    data = path.read_bytes()
+    header = data[:128].replace(was, now, 1)
+    header = header[:127].rstrip(b" \n").ljust(127) + b"\n" if len(header) > 128 else header
+    assert header != data[:128]
+    path.write_bytes(header + data[128:])
+    assert load(tmp_path / "index", model.identity) is None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e20])

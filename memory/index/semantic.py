@@ -26,7 +26,8 @@ EXACT = 500, 1000
 not fewer nor more than these."""
 
 _CLOSER = 100
-"""One in so many documents is looked at more closely before, where the projections allow it."""
+"""As many documents as one in so many vectors are looked at more closely before, where the projections allow it, but not
+fewer than four times those that are computed exactly: it is vectors that the few directions tell apart."""
 
 _STEP = 1 << 16
 """Vectors that are copied at a time: a copy of the whole matrix would double the memory."""
@@ -102,9 +103,10 @@ class SemanticIndex:
         if self._rough is None:
             return []
         documents, (least, most) = self._first + len(self._starts), EXACT
+        vectors = len(self._rows) + (len(self._frozen.rows) if self._frozen is not None else 0)
         looks: list[tuple[int, Look]] = []
         if self._rough.has_closer:
-            looks.append((documents // _CLOSER, partial(self._closer, query=query)))
+            looks.append((min(documents, max(4 * most, vectors // _CLOSER)), partial(self._closer, query=query)))
         looks.append((max(least, min(most, documents // 100)), partial(self.exact, query=query)))
         return looks
 

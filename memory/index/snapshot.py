@@ -34,7 +34,14 @@ FORMAT = 3
 _STALE = 3600.0
 _MANIFEST = "manifest.json"
 _UNCHECKED = frozenset({"rows", "headings", "projected", "closer"})
-"""The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score."""
+"""The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score. That of
+their headers is checked, which say how to read all the rest."""
+
+_HEADER = 128
+"""Bytes of the header that numpy writes before an array of two dimensions."""
+
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError)
+"""What reading a damaged snapshot raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def remove_stale(folder: Path, pattern: str) -> None:
 def load(folder: Path, model: str) -> Snapshot | None:
     """The snapshot of that model, or None where there is none that can be used."""
     for candidate in folder.glob("snapshot-*"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        with contextlib.suppress(*_DAMAGED):
             manifest = json.loads((candidate / _MANIFEST).read_text(encoding="utf-8"))
             if manifest["format"] == FORMAT and manifest["model"] == model:
                 return _read(candidate, manifest)
@@ -135,9 +142,12 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
             raise ValueError(f"{path.name} is not what was written")
         arrays[name] = np.asarray(np.load(path, mmap_mode="r"))  # still mapped; np.memmap's own slicing is slow
     projected = arrays.get("projected")
+    change, event = int(manifest["change"]), int(manifest["event"])
+    if not (0 <= change < 1 << 63 and 0 <= event < 1 << 63):
+        raise ValueError("no store counts so far")
     return Snapshot(
-        change=int(manifest["change"]),
-        event=int(manifest["event"]),
+        change=change,
+        event=event,
         stamp=str(manifest["stamp"]),
         services=tuple(manifest["services"]),
         documents=FrozenDocuments(*(arrays[field.name] for field in fields(FrozenDocuments))),
@@ -158,10 +168,9 @@ def _arrays(values: FrozenDocuments | FrozenPostings) -> dict[str, npt.NDArray[A
 
 
 def _describe(path: Path) -> list[int]:
-    """Size and CRC-32 of a file; the CRC is 0 for the vectors."""
-    crc = 0
-    if path.stem not in _UNCHECKED:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                crc = zlib.crc32(block, crc)
+    """Size and CRC-32 of a file; of the vectors, the CRC of the header alone."""
+    with path.open("rb") as file:
+        crc = zlib.crc32(file.read(_HEADER))
+        while path.stem not in _UNCHECKED and (block := file.read(1 << 20)):
+            crc = zlib.crc32(block, crc)
     return [path.stat().st_size, crc]
