@@ -113,6 +113,7 @@ def _agreement(hypotheses: Sequence[Hypothesis], now: datetime) -> str:
         (now - at).days
         for match in leading.matches
         if (at := match.incident.resolved_at or match.incident.created_at) is not None
+        and at <= now  # a clock was wrong
     ]
     if ages:
         parts.append(f"the newest {_ago(min(ages))}")

@@ -74,7 +74,10 @@ in the same hour and is not alike gains nothing by that."""
 
 _SERVICE_ALIKE = 0.4
 """How alike two incidents of one service are at least: what ails it within the hour is often the same, in other words. A
-judgment, as the sets state no service: it adds 1.3 to the log-odds, so an incident that is nothing like it stays unlikely."""
+judgment, as the sets state no service: it adds 1.3 to the log-odds, and nothing where the ways of
+comparing speak against the match (an agreement of −_DISAGREES and less)."""
+
+_DISAGREES = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,9 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),
             lead_title=None if math.isnan(lead_title) else lead_title,
-            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit, same_service[i]),
+            nearness=0.0
+            if _tells_apart(hit.incident, kind, service)
+            else hit.nearness * _alike(hit, same_service[i], float(agreement[place])),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
         )
@@ -216,10 +221,10 @@ def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> 
     return FailureType.OTHER not in (kind, its_kind) and kind is not its_kind
 
 
-def _alike(hit: Hit, same_service: bool) -> float:
+def _alike(hit: Hit, same_service: bool, agreement: float) -> float:
     """How alike the incidents are, 0 (what any two share) to 1: by their meaning, or else by their letters."""
     arm = ARMS["letters" if hit.best is None else "best"]
-    least = _SERVICE_ALIKE if same_service else 0.0
+    least = _SERVICE_ALIKE * min(1.0, max(0.0, 1 + agreement / _DISAGREES)) if same_service else 0.0
     return min(1.0, max(least, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
 
 

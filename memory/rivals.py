@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .causes import are_same, terms_of_cause, type_of_cause
+from .incident import normalise
 from .recall import Hit
 
 FIRST = 12
@@ -45,6 +46,8 @@ def _rivals(hits: Sequence[Hit], first: int) -> npt.NDArray[np.bool_]:
         vectors = np.stack([hits[place].vector for place in with_vector])  # type: ignore[misc] # none of them is None
         among = [place for place in with_vector if place < first]
         alike[np.ix_(with_vector, among)] |= vectors @ vectors[: len(among)].T >= SIBLINGS
+    texts = np.array([hash(normalise(hit.incident.text)) for hit in hits])
+    alike |= texts[:, None] == texts[:first]
     causes = [(type_of_cause(hit.incident), terms_of_cause(hit.incident)) for hit in hits]
     for place, its in enumerate(causes):
         for other in range(min(place, first)):

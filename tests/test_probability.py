@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidentos.memory.incident import FailureType, Incident, Resolution, Status
-from incidentos.memory.index.closeness import Closeness, opening
+from incidentos.memory.index.background import background, rarity
+from incidentos.memory.index.closeness import CloseLook, Closeness, opening
 from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
+from incidentos.memory.index.grams import Grams
 from incidentos.memory.index.passage import best_passage
 from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.index.tokens import terms
@@ -39,7 +41,7 @@ def hit(of: Incident, closeness: Closeness = NEAR, *, score: float = 8.0, axis: 
 @pytest.fixture
 def make(incident: Make) -> Make:
     return lambda name, cause="", **given: incident(
-        name, resolution=Resolution(cause or f"{name}{name}"), status=Status.RESOLVED, **given
+        name, **{"description": name, **given}, resolution=Resolution(cause or f"{name}{name}"), status=Status.RESOLVED
     )
 
 
@@ -83,10 +85,13 @@ def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make)
 
 
 def test_other_words_about_the_same_service_within_the_hour_gain_a_little(make: Make) -> None:
-    def p(service: str | None, nearness: float) -> float:
-        return matches_of([hit(make("one", service="mimir"), FAR, nearness=nearness)], service=service)[0].probability
+    def p(service: str | None, nearness: float, closeness: Closeness) -> float:
+        of = hit(make("one", service="mimir"), closeness, nearness=nearness, best=ARMS["best"].noise)
+        return matches_of([of], service=service)[0].probability
 
-    assert p(None, 0.0) == p(None, 1.0) < p("mimir", 0.0) < p("mimir", 1.0) < COUNTS_FROM
+    words = Closeness(letters=0.35, heading=0.3, opening=0.1, title=0.4)
+    assert p(None, 0.0, words) == p(None, 1.0, words) < p("mimir", 0.0, words) < p("mimir", 1.0, words)
+    assert p("mimir", 1.0, FAR) < p("mimir", 0.0, FAR) + 0.01 < 0.1  # nothing else speaks for it
 
 
 def test_what_happens_in_the_same_hour_and_is_not_alike_gains_nothing(make: Make) -> None:
@@ -178,6 +183,34 @@ def test_the_data_file_names_only_evidence_that_there_is() -> None:
 )
 def test_the_opening_is_the_first_sentence_that_says_something(text: str, first: str) -> None:
     assert opening(text).strip() == first
+
+
+@pytest.mark.parametrize(
+    ("text", "past", "tells"),
+    [
+        ("deploy failed", "Containers restart since the deploy failed", False),
+        ("Incident in eu-west-1", "Slow cold starts in eu-west-1", False),
+        ("HikariPool-1 timed out at checkout", "checkout: HikariPool-1 timed out", True),
+    ],
+)
+def test_a_first_sentence_has_to_say_something_before_it_tells(make: Make, text: str, past: str, tells: bool) -> None:
+    telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
+    look = CloseLook(text, telling, Grams(()), [make("one", title=past, description="")], [None])
+    assert (look.at(0).opening > 0.75) == tells
+
+
+def test_equal_texts_are_no_rivals_where_nothing_else_tells(make: Make) -> None:
+    words = Closeness(letters=0.9, heading=0.9, opening=0.95)
+    copies = [
+        hit(
+            replace(make(name), title="checkout is down", description="", resolution=None),
+            words,
+            best=None,
+            vector=None,
+        )
+        for name in ("one", "two", "three")
+    ]
+    assert matches_of(copies)[0].probability == matches_of(copies[:1])[0].probability
 
 
 def test_terms_that_stand_together_are_worth_more_than_scattered_ones() -> None:
