@@ -103,6 +103,7 @@ def clustered(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
     return unit
 
 
+@pytest.mark.slow
 def test_a_large_memory_finds_what_an_exact_search_finds() -> None:
     """The projections put the nearest among the first few hundred, the exact cosines put them in order; what was added
     since is exact anyway."""
