@@ -207,8 +207,10 @@ _QUOTED = re.compile(r"`([^`\n]{4,})`")
 
 
 @cache
-def _playbook_actions() -> tuple[Action, ...]:
-    return tuple(action for kind in FailureType for action in playbook(kind).actions)
+def _playbook_commands() -> tuple[tuple[str, str, Action], ...]:
+    """Of each command in the playbooks: its key, the command as it is compared, and the step."""
+    actions = (action for kind in FailureType for action in playbook(kind).actions)
+    return tuple((command_key(a.command), plain_command(a.command), a) for a in actions if a.command)
 
 
 class _Known:
@@ -226,10 +228,10 @@ class _Known:
         self._own = [*draft.actions, *(action for action in merged if not action.only_failed)]
         by_key: dict[str, Action] = {}
         self._exact: dict[str, Action] = {}
-        for action in (*self._own, *_playbook_actions()):
-            if action.command:
-                by_key.setdefault(command_key(action.command), action)
-                self._exact.setdefault(plain_command(action.command), action)
+        own = ((command_key(a.command), plain_command(a.command), a) for a in self._own if a.command)
+        for key, plain, action in (*own, *_playbook_commands()):
+            by_key.setdefault(key, action)
+            self._exact.setdefault(plain, action)
         failed = [*self.failed, *(action for action in merged if action.only_failed)]
         self._failed_words = [words for action in failed if len(words := set(terms(_said(action.action)))) > 1]
         helped, failures = set[str](), list[str]()

@@ -109,6 +109,7 @@ def in_memory(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt
     return np.empty(shape, dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few_from", [1, 1_000_000])
 def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.MonkeyPatch, few_from: int) -> None:
     """The projections put the nearest among the first few hundred, the exact cosines put them in order; what was added

@@ -192,6 +192,7 @@ def test_the_words_shown_for_a_match_stand_in_the_text(text: str) -> None:
         assert term in terms(text)
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_one_word_is_read_without_a_compound_of_that_length() -> None:
     found = terms("ab-" * 300_000)
     assert max(map(len, found)) <= 64

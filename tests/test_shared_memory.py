@@ -138,6 +138,7 @@ async def test_an_incident_that_only_the_team_knows_is_found_and_stored_whole(
     theirs = resolved(incident, "theirs")
     cloud.held["theirs"], cloud.hits = theirs, [ours("theirs")]
     async with Running(shared()) as team:
+        await until(lambda: memory.store.state("read_whole"))  # this bank lists nothing: what it lacks would be queued
         recalled = await find(team, memory)
     assert [match.incident for match in recalled.matches] == [theirs]
     assert recalled.matches[0].hit.best is not None, "it has vectors at once"

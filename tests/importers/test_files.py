@@ -64,6 +64,7 @@ def test_public_postmortems_are_read_whole_and_nothing_is_invented(name: str, co
     assert [i.id for i in again] == [i.id for i in incidents]
 
 
+@pytest.mark.slow
 def test_importing_real_files_twice_changes_nothing(memory: IncidentMemory) -> None:
     """A second import of the same file finds every incident unchanged, whatever the time of the import."""
     path = DATA / "team_postmortems.jsonl"

@@ -177,18 +177,21 @@ def test_a_retry_after_may_be_a_date() -> None:
 
 
 async def test_a_cancelled_call_lets_go_of_groq_at_once(groq: Any, writer_on: Any, draft: Any) -> None:
-    gone = threading.Event()
+    asked, gone = threading.Event(), threading.Event()
 
     def wait(handler: Any, _: Any) -> None:
+        asked.set()
         handler.connection.settimeout(10)
         if handler.connection.recv(1) == b"":
             gone.set()
 
     groq.otherwise = wait
     writer = writer_on(deadline=20)
-    with anyio.move_on_after(0.3) as scope:
-        await writer.write(draft)
-    assert scope.cancelled_caught
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.write, draft)
+        assert await anyio.to_thread.run_sync(asked.wait, 20)
+        tasks.cancel_scope.cancel()
+    assert tasks.cancel_scope.cancelled_caught
     assert await anyio.to_thread.run_sync(gone.wait, 5)
     await writer.aclose()
     assert "error" not in writer.status()
