@@ -64,9 +64,9 @@ class Grams:
         if not len(wanted):
             nothing = np.zeros(len(documents), dtype=np.float32)
             return Likeness(nothing, nothing, nothing)
-        idf, known, at = self._idf(wanted)
-        weights = times * idf**_IDF_POWER
-        weights /= weights.sum() or 1.0
+        holding, known, at = self._held_by(wanted)
+        weights = _shares(times * np.log1p((self.documents - holding + 0.5) / (holding + 0.5)) ** _IDF_POWER)
+        rare = _shares(times * rarity(holding, self.documents, background().runs(wanted)) ** _IDF_POWER)
         table = np.zeros(1 << 16, dtype=np.intp)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
         each = [
@@ -84,7 +84,7 @@ class Grams:
         length = np.bincount(of, weights=weight_of, minlength=len(documents))
         scores = (self._saturate(frequency, length[:, None]) @ weights).astype(np.float32)
         scores /= np.float32(self._spread(weights[known], at[known]))
-        coverage = ((frequency > 0) @ weights).astype(np.float32)
+        coverage = ((frequency > 0) @ rare).astype(np.float32)
         return Likeness(scores, coverage, self._held([runs(text) for text in headings], wanted))
 
     def _held(self, headings: Sequence[Runs], wanted: Runs) -> npt.NDArray[np.float32]:
@@ -94,18 +94,18 @@ class Grams:
         cells = np.sort((of << np.uint64(32)) | its)
         cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # each run of a heading once
         of, its = (cells >> np.uint64(32)).astype(np.intp), cells.astype(np.uint32)
-        idf = self._idf(its)[0]
+        idf = rarity(self._held_by(its)[0], self.documents, background().runs(its))
         total = np.bincount(of, weights=idf, minlength=len(headings))
         held = np.bincount(of, weights=idf * _find(wanted, its)[1], minlength=len(headings))
         share: npt.NDArray[np.float32] = (held / np.where(total > 0, total, 1.0)).astype(np.float32)
         return share
 
-    def _idf(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
-        """How telling each run is, in nats; whether the sample holds it, and where."""
+    def _held_by(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+        """How many documents of the sample hold each run; whether any does, and where it stands."""
         at, known = _find(self._runs, wanted)
         holding = np.zeros(len(wanted))
         holding[known] = self._holding[at[known]]
-        return rarity(holding, self.documents, background().runs(wanted)), known, at
+        return holding, known, at
 
     def _spread(self, weights: npt.NDArray[np.float64], at: npt.NDArray[np.intp]) -> float:
         """The standard deviation of the score over the sample, for the runs at these places with these weights."""
@@ -128,6 +128,11 @@ def _counted(texts: Texts) -> tuple[Runs, npt.NDArray[np.float64], float]:
     weights = np.repeat(np.array(list(texts.values()), dtype=np.float64), [len(part) for part in each])
     found, place = np.unique(np.concatenate(each), return_inverse=True)
     return found, np.bincount(place, weights=weights).astype(np.float64), float(weights.sum())
+
+
+def _shares(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shares: npt.NDArray[np.float64] = weights / (weights.sum() or 1.0)
+    return shares
 
 
 def _hash(found: Runs) -> Runs:
