@@ -129,7 +129,7 @@ def _iptables(words: list[str]) -> Safeguard | None:
     program = bare(words[0])
     return Safeguard(
         f"{program}-save{table}", "Does a DROP policy stand behind these rules: then a flush locks you out; and whose are they",
-        f"Save them first ({program}-save > /root/rules.before), then {program}-restore < /root/rules.before.",
+        f"Save them first ({program}-save > ~/rules.before), then {program}-restore < ~/rules.before.",
     )  # fmt: skip
 
 
@@ -326,7 +326,7 @@ PROGRAMS: dict[str, Handler] = {
     "systemctl": _systemctl,
     **dict.fromkeys(["iptables", "ip6tables"], _iptables),
     "nft": _fixed("nft list ruleset", "Whose rules are they, and does one keep you connected",
-                  "Save them first (nft list ruleset > /root/rules.before), then nft -f /root/rules.before."),
+                  "Save them first (nft list ruleset > ~/rules.before), then nft -f ~/rules.before."),
     "conntrack": _conntrack,
     "ip": _fixed("ip addr show && ip route show", "Does your own session go through it: have the console at hand",
                  "Add it again from the noted output."),
