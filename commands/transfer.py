@@ -95,9 +95,8 @@ def export(memory: IncidentMemory, out: Path | None) -> int:
                     os.fsync(file.fileno())
                     file.close()
                     temporary.replace(out)
-                except BaseException:  # raised again: an interrupt, too, leaves no half file
+                finally:  # it has its place by now, or something went wrong: an interrupt, too, leaves no half file
                     temporary.unlink(missing_ok=True)
-                    raise
         except OSError as exc:
             raise ImportFailed(f"{out} cannot be written: {exc.strerror}. Nothing was exported.") from exc
     print(f"{count} incidents exported.", file=sys.stderr)

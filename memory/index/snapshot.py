@@ -108,9 +108,8 @@ def save(
                 os.fsync(file.fileno())
         target = folder / f"snapshot-{secrets.token_hex(8)}"
         work.rename(target)
-    except BaseException:  # raised again: an interrupt, too, leaves no half snapshot
+    finally:  # it has its place by now, or something went wrong: an interrupt, too, leaves no half snapshot
         shutil.rmtree(work, ignore_errors=True)
-        raise
     for old in folder.glob("snapshot-*"):
         if old != target:
             shutil.rmtree(old, ignore_errors=True)  # on Windows a mapped file stays, until nobody has it open
