@@ -72,12 +72,10 @@ _ALIKE = 0.15
 """How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
 in the same hour and is not alike gains nothing by that."""
 
-_SERVICE_ALIKE = 0.4
+_SERVICE_ALIKE, _DISAGREES = 0.4, 0.4
 """How alike two incidents of one service are at least: what ails it within the hour is often the same, in other words. A
-judgment, as the sets state no service: it adds 1.3 to the log-odds, and nothing where the ways of
-comparing speak against the match (an agreement of −_DISAGREES and less)."""
-
-_DISAGREES = 0.4
+judgment, as the sets state no service: it adds 1.3 to the log-odds, less where the ways of comparing speak against the match,
+and nothing from an agreement of −_DISAGREES down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Hit:
     """A found incident and how it was found.
 
     `score` orders the hits of one query and means nothing across queries. `lexical` is BM25 as a share of what a
-    perfect match of all terms could reach (0 to about 1); `cosine` and `best` are cosines of the whole text and of
+    text full of all the query's terms would reach (0 to 1), whatever else is stored; `cosine` and `best` are cosines of the whole text and of
     the best chunk (−1 to 1), None where either side has no vector.
 
     The first RERANKED hits are looked at closely; for the others `closeness` is 0 throughout. `nearness` is 1 for the

@@ -46,8 +46,9 @@ def _rivals(hits: Sequence[Hit], first: int) -> npt.NDArray[np.bool_]:
         vectors = np.stack([hits[place].vector for place in with_vector])  # type: ignore[misc] # none of them is None
         among = [place for place in with_vector if place < first]
         alike[np.ix_(with_vector, among)] |= vectors @ vectors[: len(among)].T >= SIBLINGS
-    texts = np.array([hash(normalise(hit.incident.text)) for hit in hits])
-    alike |= texts[:, None] == texts[:first]
+    if len(with_vector) < len(hits):  # equal texts have equal vectors, where there are any
+        texts = np.array([hash(normalise(hit.incident.text)) for hit in hits])
+        alike |= texts[:, None] == texts[:first]
     causes = [(type_of_cause(hit.incident), terms_of_cause(hit.incident)) for hit in hits]
     for place, its in enumerate(causes):
         for other in range(min(place, first)):

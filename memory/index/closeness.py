@@ -68,9 +68,11 @@ class CloseLook:
     ) -> None:
         self._alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
         self._incidents, self._titles = incidents, titles
-        first = opening(query)
-        self._opening = {term: telling[term] for term in terms(first) if term in telling}
-        self._said = _said(first, telling)
+        words = [its for word in opening(query).split() if (its := terms(word))]
+        self._opening = {term: telling[term] for its in words for term in its if term in telling}
+        # The terms of one word (`eu-west-1` and its parts) say as much as one.
+        told = sum(sum(telling.get(term, 0.0) for term in its) / len(its) for its in words)
+        self._said = min(1.0, told / ENOUGH)
 
     @property
     def likeness(self) -> npt.NDArray[np.float32]:
@@ -91,10 +93,3 @@ class CloseLook:
 def opening(text: str) -> str:
     """The first sentence or line of a text that says something, all of it where none does."""
     return next((part for part in _SENTENCE.split(text) if len(part.strip()) > _LEAST_OPENING), text)
-
-
-def _said(text: str, telling: Mapping[str, float]) -> float:
-    """How much a text says, as a share of ENOUGH, 0 to 1; the terms of one word (`eu-west-1` and its parts) count as one."""
-    words = [its for word in text.split() if (its := terms(word))]
-    told = sum(sum(telling.get(term, 0.0) for term in its) / len(its) for its in words)
-    return min(1.0, told / ENOUGH)

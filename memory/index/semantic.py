@@ -106,40 +106,39 @@ class SemanticIndex:
         vectors = len(self._rows) + (len(self._frozen.rows) if self._frozen is not None else 0)
         looks: list[tuple[int, Look]] = []
         if self._rough.has_closer:
-            looks.append((min(documents, max(4 * most, vectors // _CLOSER)), partial(self._closer, query=query)))
+            closer = partial(self._beside, partial(self._rough.closer, query=query), query=query)
+            looks.append((min(documents, max(4 * most, vectors // _CLOSER)), closer))
         looks.append((max(least, min(most, documents // 100)), partial(self.exact, query=query)))
         return looks
 
     def exact(self, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
         """As `scores`, of these slots (rising) alone, and exact."""
-        split = int(np.searchsorted(slots, self._first))
-        added = of_some(self._rows.view, self._starts.view, slots[split:] - self._first, query)
-        if self._frozen is None:
-            return added
-        return _joined(of_some(self._frozen.rows, self._frozen.starts, slots[:split], query), added)
+        if (frozen := self._frozen) is None:
+            return of_some(self._rows.view, self._starts.view, slots, query)
+        return self._beside(lambda its: of_some(frozen.rows, frozen.starts, its, query), slots, query)
 
-    def _closer(self, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
-        assert self._rough is not None
+    def _beside(self, of_frozen: Look, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
+        """The cosines of the frozen ones among these slots (rising) by that look, of the added ones exact."""
         split = int(np.searchsorted(slots, self._first))
         added = of_some(self._rows.view, self._starts.view, slots[split:] - self._first, query)
-        return _joined(self._rough.closer(slots[:split], query), added)
+        return _joined(of_frozen(slots[:split]), added)
 
     def wholes(self, slots: npt.NDArray[np.intp]) -> Vectors:
         """The vectors of the slots' whole texts, shape (slots, dimensions)."""
-        found = np.empty((len(slots), self.dimensions), dtype=np.float32)
-        added = slots >= self._first
-        found[added] = self._rows.view[self._starts.view[slots[added] - self._first]]
-        if self._frozen is not None:
-            found[~added] = self._frozen.rows[self._frozen.starts[slots[~added]]]
-        return sound(found)
+        return self._picked(slots, lambda its, rows, starts, _: rows[starts[its]])
 
     def headings(self, slots: npt.NDArray[np.intp]) -> Vectors:
         """The vectors of the slots' headings, shape (slots, dimensions), zeros where there is none."""
+        return self._picked(slots, lambda its, _, __, headings: headings[its])
+
+    def _picked(self, slots: npt.NDArray[np.intp], pick: Callable[..., npt.NDArray[Any]]) -> Vectors:
+        """A vector of each slot, shape (slots, dimensions): what `pick` takes for a part's slots from its `_parts`."""
         found = np.empty((len(slots), self.dimensions), dtype=np.float32)
-        added = slots >= self._first
-        found[added] = self._headings.view[slots[added] - self._first]
-        if self._frozen is not None:
-            found[~added] = self._frozen.headings[slots[~added]]
+        first = 0
+        for part in self._parts():
+            its = (slots >= first) & (slots < first + len(part[1]))
+            found[its] = pick(slots[its] - first, *part)
+            first += len(part[1])
         return sound(found)
 
     def freeze(self, kept: npt.NDArray[np.bool_], allocate: Allocate) -> FrozenVectors:
