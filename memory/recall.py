@@ -229,9 +229,9 @@ class Recall:
             count = int(np.count_nonzero(allowed))
             if not count or limit < 1:
                 return []
-            wanted = self._query_terms(query.text)
-            ceiling = sum(weight * self._lexical.idf(term) for term, weight in wanted.items()) * (K1 + 1)
-            lexical = self._lexical.scores(wanted) / np.float32(ceiling or 1.0)
+            wanted, telling = self._query_terms(query.text)
+            ceiling = sum(telling.values()) * (K1 + 1)
+            lexical = self._lexical.scores(telling) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
             looks: list[tuple[int, Look]] = []
             if query.vector is not None and self._documents.any_embedded:
@@ -263,7 +263,7 @@ class Recall:
             incidents = [found[ids[slot]] for slot in top]
             close = incidents[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector)
-            rare = {term: self._lexical.rarity(term) for term in wanted}
+            rare = self._lexical.rarity(wanted)
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
             look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
@@ -329,15 +329,17 @@ class Recall:
     def by_telling(self, words: Mapping[str, str]) -> dict[str, str]:
         """A query's words (its `surface_forms`), the most telling first; a bare number is none of them."""
         with self.lock:
-            found = sorted(words, key=lambda term: (-self._lexical.idf(term), term))
+            idf = self._lexical.idf(words)
+            found = sorted(words, key=lambda term: (-idf[term], term))
             return {term: words[term] for term in found if not term.isdigit()}
 
-    def _query_terms(self, text: str) -> Mapping[str, float]:
-        found = Counter(terms(text))
-        self._lexical.look_up(found)
-        if len(found) <= MAX_QUERY_TERMS:
-            return found
-        return dict(sorted(found.items(), key=lambda item: -item[1] * self._lexical.idf(item[0]))[:MAX_QUERY_TERMS])
+    def _query_terms(self, text: str) -> tuple[Mapping[str, int], Mapping[str, float]]:
+        """How often the text says each term, and what that tells; of very many, the most telling ones."""
+        counts = Counter(terms(text))
+        telling = {term: counts[term] * idf for term, idf in self._lexical.idf(counts).items()}
+        if len(counts) > MAX_QUERY_TERMS:
+            telling = dict(sorted(telling.items(), key=lambda item: -item[1])[:MAX_QUERY_TERMS])
+        return {term: counts[term] for term in telling}, telling
 
 
 def _with_time(score: npt.NDArray[np.float32], near: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:

@@ -28,7 +28,7 @@ WORDS = Path(__file__).with_name("words.tsv")
 STRENGTH = 100
 """The incidents of one's own that count as much as the table; measured, 50 to 300 differ by the luck of a query or two."""
 
-_RARE_TERM, _RARE_RUN = 0.0005, 0.002
+_RARE_TERM, RARE_RUN = 0.0005, 0.002
 """The shares of reports that hold a term, or a run of four characters, which no word of the table has."""
 
 SCALE = 300
@@ -38,11 +38,12 @@ than one of them is as rare as anything."""
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The shares of incident reports that hold a term, and that hold a run of four characters, by the table's words."""
+    """The shares of incident reports that hold a term, and that hold a run of four characters, by the table's words.
+    `known` are the runs that these have, rising."""
 
+    known: Runs
     _terms: Mapping[str, float]
-    _runs: Runs  # rising
-    _shares: npt.NDArray[np.float64]
+    _shares: npt.NDArray[np.float64]  # of `known`
 
     def term(self, term: str) -> float:
         """The share of reports that hold the term."""
@@ -50,8 +51,9 @@ class Background:
 
     def runs(self, wanted: Runs) -> npt.NDArray[np.float64]:
         """The share of reports that hold each run, shape of `wanted`."""
-        at = np.searchsorted(self._runs, wanted).clip(max=len(self._runs) - 1)
-        return np.where(self._runs[at] == wanted, self._shares[at], _RARE_RUN)
+        at = self.known.searchsorted(wanted)
+        held = self.known.take(at, mode="clip") == wanted
+        return np.where(held, self._shares.take(at, mode="clip"), RARE_RUN)
 
 
 @cache
@@ -78,9 +80,9 @@ def background() -> Background:
     order = sorted(of_runs)
     shares = -np.expm1(-np.array([of_runs[run] for run in order]))
     return Background(
-        {term: -math.expm1(-rate) for term, rate in of_terms.items()},
         np.array(order, dtype=np.uint32),
-        np.maximum(shares, _RARE_RUN),
+        {term: -math.expm1(-rate) for term, rate in of_terms.items()},
+        np.maximum(shares, RARE_RUN),
     )
 
 

@@ -35,7 +35,7 @@ def of_all(rows: Vectors, starts: Starts, query: Vectors) -> WholeAndBest:
 def of_some(rows: Vectors, starts: Starts, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
     """Those of these documents alone."""
     wanted, its_starts = rows_of(starts, len(rows), slots)
-    return of_all(rows[wanted], its_starts, query)
+    return of_all(rows.take(wanted, axis=0), its_starts, query)  # half the time of rows[wanted]
 
 
 def rows_of(starts: Starts, rows: int, slots: npt.NDArray[np.intp]) -> tuple[Starts, Starts]:

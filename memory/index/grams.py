@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .background import background, rarity
+from .background import RARE_RUN, background, rarity
 from .runs import Runs, runs
 
 Texts = Mapping[str, float]
@@ -54,7 +54,14 @@ class Grams:
         found = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for found, _, _ in counted)])
         frequency = np.concatenate([np.zeros(0), *(frequency for _, frequency, _ in counted)])
         order = np.argsort(found, kind="stable")
-        self._runs, self._starts, self._holding = np.unique(found[order], return_index=True, return_counts=True)
+        own, starts, holding = np.unique(found[order], return_index=True, return_counts=True)
+        # By run: where its documents stand, how many they are, and how telling it is; the last place is for unknown runs.
+        self._runs = np.union1d(own, background().known)
+        self._starts, self._holding = np.zeros((2, len(self._runs) + 1), dtype=np.intp)
+        at = np.searchsorted(self._runs, own)
+        self._starts[at], self._holding[at] = starts, holding
+        shares = np.append(background().runs(self._runs), RARE_RUN)
+        self._telling = rarity(self._holding.astype(np.float64), self.documents, shares)
         self._of = of[order]
         self._saturated = self._saturate(frequency, lengths[of] if len(lengths) else frequency)[order]
 
@@ -64,26 +71,26 @@ class Grams:
         if not len(wanted):
             nothing = np.zeros(len(documents), dtype=np.float32)
             return Likeness(nothing, nothing, nothing)
-        holding, known, at = self._held_by(wanted)
+        at = _places(self._runs, wanted)
+        holding = self._holding[at]
         weights = _shares(times * np.log1p((self.documents - holding + 0.5) / (holding + 0.5)) ** _IDF_POWER)
-        rare = _shares(times * rarity(holding, self.documents, background().runs(wanted)) ** _IDF_POWER)
-        table = np.zeros(1 << 16, dtype=np.intp)  # a run's hash → where it may stand in `wanted`
+        rare = _shares(times * self._telling[at] ** _IDF_POWER)
+        table = np.zeros(1 << 16, dtype=np.int32)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
-        each = [
-            (number, runs(text), weight) for number, texts in enumerate(documents) for text, weight in texts.items()
-        ]
+        each = [(number, runs(text), weight) for number, its in enumerate(documents) for text, weight in its.items()]
         its = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for _, found, _ in each)])
-        sizes = [len(found) for _, found, _ in each]
-        of = np.repeat(np.array([number for number, _, _ in each], dtype=np.intp), sizes)
-        weight_of = np.repeat(np.array([weight for _, _, weight in each], dtype=np.float64), sizes)
-        place = table[_hash(its)]
-        held = wanted[place] == its
-        cells = of[held] * len(wanted) + place[held]
-        counted = np.bincount(cells, weights=weight_of[held], minlength=len(documents) * len(wanted))
+        sizes = np.array([len(found) for _, found, _ in each], dtype=np.intp)
+        of = np.array([number for number, _, _ in each], dtype=np.intp)
+        weight_of = np.array([weight for _, _, weight in each], dtype=np.float64)
+        place = table.take(_hash(its))
+        held = np.flatnonzero(wanted.take(place) == its)
+        text = np.repeat(np.arange(len(each)), np.diff(np.searchsorted(held, np.cumsum(sizes)), prepend=0))
+        cells = of[text] * len(wanted) + place[held]
+        counted = np.bincount(cells, weights=weight_of[text], minlength=len(documents) * len(wanted))
         frequency = counted.astype(np.float64).reshape(len(documents), len(wanted))
-        length = np.bincount(of, weights=weight_of, minlength=len(documents))
+        length = np.bincount(of, weights=weight_of * sizes, minlength=len(documents))
         scores = (self._saturate(frequency, length[:, None]) @ weights).astype(np.float32)
-        scores /= np.float32(self._spread(weights[known], at[known]))
+        scores /= np.float32(self._spread(weights, at))
         coverage = ((frequency > 0) @ rare).astype(np.float32)
         return Likeness(scores, coverage, self._held([runs(text) for text in headings], wanted))
 
@@ -94,26 +101,19 @@ class Grams:
         cells = np.sort((of << np.uint64(32)) | its)
         cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # each run of a heading once
         of, its = (cells >> np.uint64(32)).astype(np.intp), cells.astype(np.uint32)
-        idf = rarity(self._held_by(its)[0], self.documents, background().runs(its))
-        total = np.bincount(of, weights=idf, minlength=len(headings))
-        held = np.bincount(of, weights=idf * _find(wanted, its)[1], minlength=len(headings))
+        telling = self._telling[_places(self._runs, its)]
+        total = np.bincount(of, weights=telling, minlength=len(headings))
+        held = np.bincount(of, weights=telling * (_places(wanted, its) < len(wanted)), minlength=len(headings))
         share: npt.NDArray[np.float32] = (held / np.where(total > 0, total, 1.0)).astype(np.float32)
         return share
-
-    def _held_by(self, wanted: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
-        """How many documents of the sample hold each run; whether any does, and where it stands."""
-        at, known = _find(self._runs, wanted)
-        holding = np.zeros(len(wanted))
-        holding[known] = self._holding[at[known]]
-        return holding, known, at
 
     def _spread(self, weights: npt.NDArray[np.float64], at: npt.NDArray[np.intp]) -> float:
         """The standard deviation of the score over the sample, for the runs at these places with these weights."""
         counts = self._holding[at]
         before = np.cumsum(counts) - counts
         places = np.repeat(self._starts[at] - before, counts) + np.arange(int(counts.sum()))
-        shares = np.repeat(weights, counts) * self._saturated[places]
-        scores = np.bincount(self._of[places], weights=shares, minlength=max(1, self.documents))
+        shares = np.repeat(weights, counts) * self._saturated.take(places)
+        scores = np.bincount(self._of.take(places), weights=shares, minlength=max(1, self.documents))
         variance = float(scores.var()) * self.documents + _PRIOR_SPREAD**2 * _PRIOR_STRENGTH
         return math.sqrt(variance / (self.documents + _PRIOR_STRENGTH))
 
@@ -140,7 +140,7 @@ def _hash(found: Runs) -> Runs:
     return (found * np.uint32(2654435761)) >> np.uint32(16)
 
 
-def _find(known: Runs, wanted: Runs) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Where in the sorted `known` each of `wanted` stands, and whether it does."""
-    at = np.searchsorted(known, wanted).clip(max=max(0, len(known) - 1))
-    return at, (known[at] == wanted if len(known) else np.zeros(len(wanted), dtype=np.bool_))
+def _places(known: Runs, wanted: Runs) -> npt.NDArray[np.intp]:
+    """Where each of `wanted` stands in `known`, which is rising and not empty; behind its end where it does not."""
+    at = known.searchsorted(wanted)
+    return np.where(known.take(at, mode="clip") == wanted, at, len(known))

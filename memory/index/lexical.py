@@ -11,7 +11,7 @@ import hashlib
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,11 +29,11 @@ _TYPICAL_LENGTH = 250.0
 
 Slots = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-Postings = tuple[Slots, Floats, Floats]
-"""The documents that hold a term, rising, with its impacts there and its frequencies."""
+Range = tuple[int, int]
+"""Where a term's postings begin and end."""
 
 _KNOWN = 1 << 12
-"""Terms whose frozen postings are kept at hand."""
+"""Terms of which it is kept at hand where their frozen postings are."""
 
 _COMMON = 4
 """A term that one in so many frozen documents holds is common: adding a number to all of them, one after the other, takes
@@ -59,22 +59,26 @@ class FrozenPostings:
     impacts: Floats
     lengths: Floats
 
-    def find(self, terms: Sequence[str]) -> list[Postings | None]:
-        """The postings of each term, or None where no document holds it."""
+    def find(self, terms: Sequence[str]) -> list[Range]:
+        """Where the postings of each term are; an empty range where no document holds it."""
+        if not len(self.keys):
+            return [(0, 0)] * len(terms)
         keys = np.array([term_key(term) for term in terms], dtype=np.uint64)
         starts = self.offsets[np.searchsorted(self.keys, keys)].tolist()
         ends = self.offsets[np.searchsorted(self.keys, keys, side="right")].tolist()
-        return [
-            (self.slots[start:end], self.impacts[start:end], self.frequencies[start:end]) if start < end else None
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        return list(zip(starts, ends, strict=True))
 
     def on_all(self, term: str) -> Floats:
         """The term's impact on every document, 0 where it does not occur, shape (documents,)."""
         impacts = np.zeros(len(self.lengths), dtype=np.float32)
-        for found in filter(None, self.find([term])):
-            impacts[found[0]] = found[1]
+        start, end = self.find([term])[0]
+        impacts[self.slots[start:end]] = self.impacts[start:end]
         return impacts
+
+
+def _no_postings() -> FrozenPostings:
+    slots, floats = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+    return FrozenPostings(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64), slots, floats, floats, floats)
 
 
 def term_key(term: str) -> np.uint64:
@@ -93,17 +97,17 @@ class LexicalIndex:
     """
 
     def __init__(self, frozen: FrozenPostings | None = None) -> None:
-        self._frozen = frozen
-        self._known: dict[str, Postings | None] = {}  # since a query asks for each of its terms several times
-        self._dense = lru_cache(maxsize=_KEPT)(frozen.on_all) if frozen else None
-        self._first = len(frozen.lengths) if frozen else 0  # the slot of the first document that is not frozen
+        self._frozen = frozen = frozen or _no_postings()
+        self._known: dict[str, Range] = {}  # since a query asks for each of its terms several times
+        self._dense = lru_cache(maxsize=_KEPT)(frozen.on_all)
+        self._first = len(frozen.lengths)  # the slot of the first document that is not frozen
         self._number: dict[str, int] = {}  # term → its number, an index into the three lists below
         self._slots: list[array[int]] = []  # counted from `_first`
         self._frequencies: list[array[float]] = []
         self._holding: list[int] = []  # how many documents that are not removed hold the term
         self._terms_of: list[array[int] | None] = []  # document → the numbers of its terms; None once removed
         self._lengths = array("f")
-        self._total_length = float(frozen.lengths.sum(dtype=np.float64)) if frozen else 0.0
+        self._total_length = float(frozen.lengths.sum(dtype=np.float64))
         self._documents = self._first
 
     def __len__(self) -> int:
@@ -144,110 +148,117 @@ class LexicalIndex:
         self._total_length -= self._lengths[place]
         self._documents -= 1
 
-    def look_up(self, terms: Iterable[str]) -> None:
-        """Find the frozen postings of all these terms at once, which takes a fifth of finding one after the other."""
-        if self._frozen is None:
-            return
-        if len(self._known) > _KNOWN:
-            self._known.clear()
-        missing = [term for term in terms if term not in self._known]
-        self._known.update(zip(missing, self._frozen.find(missing), strict=True))
-
-    def _find(self, term: str) -> Postings | None:
-        if term not in self._known:
-            self.look_up([term])
-        return self._known.get(term)
-
     def holds(self, slot: int, term: str) -> bool:
         """Whether the document holds the term."""
-        slots: Slots | array[int] | None
+        slots: Slots | array[int]
         if slot < self._first:
-            found = self._find(term)
-            slots = found[0] if found else None
-        else:
-            number = self._number.get(term)
-            slots = None if number is None else self._slots[number]
+            start, end = self._known.get(term) or self._find([term])[0]
+            slots = self._frozen.slots[start:end]
+        elif (number := self._number.get(term)) is not None:
+            slots = self._slots[number]
             slot -= self._first
-        if slots is None:
+        else:
             return False
         place = bisect_left(slots, slot)  # rising, as documents are added in that order
         return place < len(slots) and slots[place] == slot
 
-    def idf(self, term: str) -> float:
-        """How telling the term is among these documents, in nats; a term that none of them holds tells the most."""
-        holding = self._holding_of(term) + STRENGTH * background().term(term)
-        return math.log1p((self._documents + STRENGTH - holding + 0.5) / (holding + 0.5))
+    def idf(self, terms: Collection[str]) -> dict[str, float]:
+        """How telling each term is among these documents, in nats; one that none of them holds tells the most."""
+        count, share_of, found = self._documents + STRENGTH, background().term, {}
+        for term, own in zip(terms, self._holding_of(terms), strict=True):
+            holding = own + STRENGTH * share_of(term)
+            found[term] = math.log1p((count - holding + 0.5) / (holding + 0.5))
+        return found
 
-    def rarity(self, term: str) -> float:
+    def rarity(self, terms: Collection[str]) -> dict[str, float]:
         """The same on a scale that does not depend on how many documents there are."""
-        return float(rarity(self._holding_of(term), self._documents, background().term(term)))
+        holding = np.array(self._holding_of(terms), dtype=np.float64)
+        shares = np.array([*map(background().term, terms)], dtype=np.float64)
+        return dict(zip(terms, rarity(holding, self._documents, shares).tolist(), strict=True))
 
-    def _holding_of(self, term: str) -> float:
-        """How many documents hold the term."""
-        number = self._number.get(term)
-        holding = 0.0 if number is None else float(self._holding[number])
-        return holding if (found := self._find(term)) is None else holding + len(found[0])
+    def _find(self, terms: Collection[str]) -> list[Range]:
+        """Where the frozen postings of each term are; looked for all at once, in a fifth of the time."""
+        if len(self._known) > _KNOWN:
+            self._known.clear()
+        if missing := [term for term in terms if term not in self._known]:
+            self._known.update(zip(missing, self._frozen.find(missing), strict=True))
+        return [self._known[term] for term in terms]
 
-    def scores(self, query: Mapping[str, float]) -> Floats:
-        """BM25 of every slot, shape (slots,), for weighted query terms; removed slots hold numbers of no meaning."""
+    def _holding_of(self, terms: Collection[str]) -> list[int]:
+        """How many documents hold each term."""
+        numbers = map(self._number.get, terms)
+        added = [0 if number is None else self._holding[number] for number in numbers]
+        return [end - start + more for (start, end), more in zip(self._find(terms), added, strict=True)]
+
+    def scores(self, weights: Mapping[str, float]) -> Floats:
+        """BM25 of every slot, shape (slots,), for terms of these weights, their idf among them; removed slots hold numbers
+        of no meaning."""
         scores = np.zeros(self._first + len(self._lengths), dtype=np.float32)
-        if not self._documents:
-            return scores
-        average = self._total_length / self._documents or 1.0
         old, new = scores[: self._first], scores[self._first :]
+        factors = np.fromiter(weights.values(), dtype=np.float32, count=len(weights)) * np.float32(K1 + 1)
         scratch = np.empty_like(old)
-        lengths = np.frombuffer(self._lengths, dtype=np.float32) if self._lengths else new
-        for term, weight in query.items():
-            factor = np.float32(weight * self.idf(term) * (K1 + 1))
-            found = self._find(term)
-            if found is not None and self._dense is not None and len(found[0]) * _COMMON >= self._first:
+        for term, factor, (start, end) in zip(weights, factors, self._find(weights), strict=True):
+            if start < end and (end - start) * _COMMON >= self._first:
                 old += np.multiply(self._dense(term), factor, out=scratch)
-            elif found is not None:
-                np.add.at(old, found[0].astype(np.intp), factor * found[1])  # by int32 it takes twice as long
-            if (number := self._number.get(term)) is not None:
-                place = np.frombuffer(self._slots[number], dtype=np.int32).astype(np.intp)
-                frequencies = np.frombuffer(self._frequencies[number], dtype=np.float32)
-                np.add.at(new, place, factor * _impacts(frequencies, lengths[place], average))
+            elif start < end:
+                at = self._frozen.slots[start:end].astype(np.intp)  # by int32 the sum takes twice as long
+                np.add.at(old, at, factor * self._frozen.impacts[start:end])
+        added = self._added_postings(weights)
+        if len(added.slots):
+            place = added.slots.astype(np.intp)
+            lengths = np.frombuffer(self._lengths, dtype=np.float32)
+            average = self._total_length / max(1, self._documents) or 1.0
+            impacts = _impacts(added.frequencies, lengths[place], average)
+            np.add.at(new, place, np.repeat(factors, added.ends - added.starts) * impacts)
         return scores
 
     def shares(self, slots: npt.NDArray[np.intp], weights: Mapping[str, float]) -> Floats:
         """BM25 of these slots for terms of these weights, as a share of what a text full of them all would reach: 0 to 1,
         shape of `slots`. Lengths are told by a typical one, so that it does not depend on what else is stored."""
         wanted = slots.astype(np.int32)  # else numpy would convert the postings
-        added = wanted - np.int32(self._first)
+        split = wanted < self._first
         lengths = np.empty(len(slots), dtype=np.float32)
-        if self._frozen is not None:
-            lengths[added < 0] = self._frozen.lengths[wanted[added < 0]]
-        lengths[added >= 0] = np.frombuffer(self._lengths, dtype=np.float32)[added[added >= 0]] if self._lengths else 0
-        frequencies = np.zeros((len(weights), len(slots)), dtype=np.float32)
-        for its, term in zip(frequencies, weights, strict=True):
-            if (found := self._find(term)) is not None:
-                _put_frequencies(its, wanted, found[0], found[2])
-            if (number := self._number.get(term)) is not None:
-                _put_frequencies(its, added, *map(np.asarray, (self._slots[number], self._frequencies[number])))
+        frequencies = np.empty((len(weights), len(slots)), dtype=np.float32)
+        lengths[split] = self._frozen.lengths[wanted[split]]
+        frequencies[:, split] = self._frozen_postings(weights).of(wanted[split])
+        added = wanted[~split] - np.int32(self._first)
+        lengths[~split] = np.asarray(self._lengths)[added]
+        frequencies[:, ~split] = self._added_postings(weights).of(added)
         weighed = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
         shares: Floats = weighed @ _impacts(frequencies, lengths, _TYPICAL_LENGTH) / (weighed.sum() or np.float32(1))
         return shares
 
+    def _frozen_postings(self, terms: Collection[str]) -> _Postings:
+        ranges = np.array(self._find(terms), dtype=np.intp).reshape(-1, 2)
+        return _Postings(self._frozen.slots, self._frozen.frequencies, ranges[:, 0], ranges[:, 1])
+
+    def _added_postings(self, terms: Collection[str]) -> _Postings:
+        """Those of the documents that are not frozen, whose slots count from the first of them."""
+        numbers = [self._number.get(term) for term in terms]
+        slots = [b"" if number is None else self._slots[number] for number in numbers]
+        frequencies = [b"" if number is None else self._frequencies[number] for number in numbers]
+        counts = np.array([len(its) for its in slots], dtype=np.intp)
+        ends = np.cumsum(counts)
+        return _Postings(
+            np.frombuffer(b"".join(slots), dtype=np.int32),
+            np.frombuffer(b"".join(frequencies), dtype=np.float32),
+            ends - counts,
+            ends,
+        )
+
     def freeze(self, kept: npt.NDArray[np.bool_]) -> FrozenPostings:
         """The postings of the kept documents (shape (slots,)), their slots counted anew without the others."""
         renumbered = np.cumsum(kept, dtype=np.int64).astype(np.int32) - 1
-        keys: list[npt.NDArray[np.uint64]] = []
-        slots: list[Slots] = []
-        frequencies: list[Floats] = []
-        lengths: Floats = np.frombuffer(self._lengths, dtype=np.float32) if self._lengths else np.zeros(0, np.float32)
-        if self._frozen is not None:
-            keys.append(np.repeat(self._frozen.keys, np.diff(self._frozen.offsets)))
-            slots.append(np.asarray(self._frozen.slots))
-            frequencies.append(np.asarray(self._frozen.frequencies))
-            lengths = np.concatenate([self._frozen.lengths, lengths])
+        frozen = self._frozen
+        keys = [np.repeat(frozen.keys, np.diff(frozen.offsets))]
+        slots = [np.asarray(frozen.slots)]
+        frequencies = [np.asarray(frozen.frequencies)]
+        lengths = np.concatenate([frozen.lengths, np.asarray(self._lengths)])
         for key, its_slots, its_frequencies in self._added():
             keys.append(np.full(len(its_slots), key))
             slots.append(its_slots + self._first)
             frequencies.append(its_frequencies)
-        all_keys = np.concatenate([np.zeros(0, np.uint64), *keys])
-        all_slots = np.concatenate([np.zeros(0, np.int32), *slots])
-        all_frequencies = np.concatenate([np.zeros(0, np.float32), *frequencies])
+        all_keys, all_slots, all_frequencies = np.concatenate(keys), np.concatenate(slots), np.concatenate(frequencies)
         of_kept = kept[all_slots]
         all_keys, all_slots, all_frequencies = all_keys[of_kept], all_slots[of_kept], all_frequencies[of_kept]
         order = np.argsort(all_keys, kind="stable")  # the slots of one term are rising already: old ones first
@@ -280,8 +291,24 @@ def _impacts(frequencies: Floats, lengths: Floats, average: float) -> Floats:
     return impacts
 
 
-def _put_frequencies(into: Floats, wanted: Slots, slots: Slots, frequencies: Floats) -> None:
-    """Fill in the frequencies of a term at the wanted slots, where its postings have them."""
-    at = np.searchsorted(slots, wanted).clip(max=len(slots) - 1)
-    held = slots[at] == wanted
-    into[held] = frequencies[at[held]]
+@dataclass(frozen=True, slots=True)
+class _Postings:
+    """The postings of some terms, which stand in the arrays from `starts` to `ends`, shape (terms,) each."""
+
+    slots: Slots
+    frequencies: Floats
+    starts: npt.NDArray[np.intp]
+    ends: npt.NDArray[np.intp]
+
+    def of(self, wanted: Slots) -> Floats:
+        """The frequency of each term in these documents, shape (terms, wanted)."""
+        if not len(self.slots) or not len(wanted):
+            return np.zeros((len(self.starts), len(wanted)), dtype=np.float32)
+        at = np.empty((len(self.starts), len(wanted)), dtype=np.intp)
+        for its, start, end in zip(at, self.starts.tolist(), self.ends.tolist(), strict=True):
+            its[:] = self.slots[start:end].searchsorted(wanted)
+        at += self.starts[:, None]
+        inside = at < self.ends[:, None]
+        held = inside & (self.slots.take(at, mode="clip") == wanted)
+        found: Floats = np.where(held, self.frequencies.take(at, mode="clip"), np.float32(0))
+        return found
