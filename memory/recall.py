@@ -27,6 +27,7 @@ from .index.fields import heading_vector, searched_vectors, term_frequencies, we
 from .index.fusion import COSINE_SPREAD, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
+from .index.readings import Readings
 from .index.semantic import Look, SemanticIndex
 from .index.snapshot import Snapshot, load, save
 from .index.tokens import terms
@@ -122,6 +123,7 @@ class Recall:
         self._semantic = SemanticIndex(self._dimensions, frozen.vectors if frozen else None)
         self._documents = Documents(frozen.documents, frozen.services) if frozen else Documents()
         self._frozen_at = self._seen
+        self._readings = Readings(lambda ids: [stored.incident for stored in self._store.get_many(ids, None)])
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -258,10 +260,10 @@ class Recall:
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
             extra = np.setdiff1d(extra, top)
             top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
-            found = {s.incident.id: s.incident for s in self._store.get_many([ids[slot] for slot in top], None)}
-            top = np.array([slot for slot in top if ids[slot] in found], dtype=np.intp)  # one may have just gone
-            incidents = [found[ids[slot]] for slot in top]
-            close = incidents[: RERANKED + len(extra)]
+            found = self._readings.of({slot: ids[slot] for slot in top.tolist()})
+            top = np.array([slot for slot in top.tolist() if slot in found], dtype=np.intp)  # one may have just gone
+            readings = [found[slot] for slot in top.tolist()]
+            close = readings[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector)
             rare = self._lexical.rarity(wanted)
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
@@ -272,7 +274,7 @@ class Recall:
             order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
-                    incident=incidents[place],
+                    incident=readings[place].incident,
                     score=float(score[top[place]]),
                     lexical=float(shares[place]),
                     cosine=None if whole is None else float(whole[top[place]]),
@@ -282,7 +284,7 @@ class Recall:
                     vector=None if vectors is None else vectors[place],
                 )
                 for rank, place in enumerate(order)
-                if rank < limit or incidents[place].id in also
+                if rank < limit or readings[place].incident.id in also
             ]
 
     def _titles(self, slots: npt.NDArray[np.intp], vector: Vectors | None) -> list[float | None]:

@@ -20,6 +20,7 @@ from incidentos.memory.index.closeness import CloseLook, Closeness, opening
 from incidentos.memory.index.fields import embedded_texts, heading, heading_vector, searched_vectors
 from incidentos.memory.index.grams import Grams
 from incidentos.memory.index.passage import best_passage
+from incidentos.memory.index.readings import Reading
 from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.index.tokens import terms
 from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_of, probability
@@ -195,7 +196,7 @@ def test_the_opening_is_the_first_sentence_that_says_something(text: str, first:
 )
 def test_a_first_sentence_has_to_say_something_before_it_tells(make: Make, text: str, past: str, tells: bool) -> None:
     telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
-    look = CloseLook(text, telling, Grams(()), [make("one", title=past, description="")], [None])
+    look = CloseLook(text, telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
     assert (look.at(0).opening > 0.75) == tells
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..incident import Incident
-from .fields import heading, weighted_texts
 from .grams import Grams
 from .passage import best_passage
+from .readings import Reading
 from .tokens import terms
 
 OPENING = 25
@@ -20,9 +19,6 @@ OPENING = 25
 answers no better."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_LONGEST = 20_000
-"""Characters of a document that are searched for passages."""
-
 _LEAST_OPENING = 12
 """Characters of an opening: a shorter first line ("FIRING:", "P1") says nothing."""
 
@@ -54,7 +50,7 @@ class CloseLook:
         query: its text.
         telling: how telling each of its terms is, in nats.
         grams: the statistics for comparing letters.
-        incidents: the documents.
+        documents: what they say.
         titles: the cosine of the query and each one's heading, None without vectors.
     """
 
@@ -63,11 +59,11 @@ class CloseLook:
         query: str,
         telling: Mapping[str, float],
         grams: Grams,
-        incidents: Sequence[Incident],
+        documents: Sequence[Reading],
         titles: Sequence[float | None],
     ) -> None:
-        self._alike = grams.compare(query, [weighted_texts(i) for i in incidents], [heading(i) for i in incidents])
-        self._incidents, self._titles = incidents, titles
+        self._alike = grams.compare(query, [its.texts for its in documents], [its.heading for its in documents])
+        self._documents, self._titles = documents, titles
         words = [its for word in opening(query).split() if (its := terms(word))]
         self._opening = {term: telling[term] for its in words for term in its if term in telling}
         # The terms of one word (`eu-west-1` and its parts) say as much as one.
@@ -81,11 +77,10 @@ class CloseLook:
 
     def at(self, place: int) -> Closeness:
         """How near the document at that place comes."""
-        its_terms = terms(self._incidents[place].text[:_LONGEST])
         return Closeness(
             letters=float(self._alike.coverage[place]),
             heading=float(self._alike.headings[place]),
-            opening=self._said * best_passage(self._opening, its_terms, OPENING),
+            opening=self._said * best_passage(self._opening, self._documents[place].terms, OPENING),
             title=self._titles[place],
         )
 

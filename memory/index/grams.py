@@ -65,8 +65,11 @@ class Grams:
         self._of = of[order]
         self._saturated = self._saturate(frequency, lengths[of] if len(lengths) else frequency)[order]
 
-    def compare(self, query: str, documents: Sequence[Texts], headings: Sequence[str]) -> Likeness:
-        """Compare a query with documents and their headings, one heading each."""
+    def compare(
+        self, query: str, documents: Sequence[Sequence[tuple[Runs, float]]], headings: Sequence[Runs]
+    ) -> Likeness:
+        """Compare a query with documents, given as the runs of their texts with the weight of each, and with their headings,
+        one each."""
         wanted, times = np.unique(runs(query), return_counts=True)
         if not len(wanted):
             nothing = np.zeros(len(documents), dtype=np.float32)
@@ -77,7 +80,7 @@ class Grams:
         rare = _shares(times * self._telling[at] ** _IDF_POWER)
         table = np.zeros(1 << 16, dtype=np.int32)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
-        each = [(number, runs(text), weight) for number, its in enumerate(documents) for text, weight in its.items()]
+        each = [(number, *text) for number, texts in enumerate(documents) for text in texts]
         its = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for _, found, _ in each)])
         sizes = np.array([len(found) for _, found, _ in each], dtype=np.intp)
         of = np.array([number for number, _, _ in each], dtype=np.intp)
@@ -92,7 +95,7 @@ class Grams:
         scores = (self._saturate(frequency, length[:, None]) @ weights).astype(np.float32)
         scores /= np.float32(self._spread(weights, at))
         coverage = ((frequency > 0) @ rare).astype(np.float32)
-        return Likeness(scores, coverage, self._held([runs(text) for text in headings], wanted))
+        return Likeness(scores, coverage, self._held(headings, wanted))
 
     def _held(self, headings: Sequence[Runs], wanted: Runs) -> npt.NDArray[np.float32]:
         """The share of each heading's runs that are among the wanted ones, the rare ones weighing more."""

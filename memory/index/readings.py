@@ -1,0 +1,67 @@
+"""What the close look reads of the documents, kept for the next query that finds the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..incident import Incident
+from .fields import heading, weighted_texts
+from .runs import Runs, runs
+from .tokens import terms
+
+KEPT = 1000
+"""Readings that are kept, the last used ones; mostly 10 KB each."""
+
+_LONGEST_KEPT = 8_000
+"""Characters of an incident whose reading is kept: so the readings take 50 MB at most."""
+
+_LONGEST = 20_000
+"""Characters of an incident that are searched for passages."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An incident as it is compared with queries; each part is made when it is first asked for."""
+
+    incident: Incident
+
+    @cached_property
+    def texts(self) -> list[tuple[Runs, float]]:
+        """The runs of its texts, each with its weight."""
+        return [(runs(text), weight) for text, weight in weighted_texts(self.incident).items()]
+
+    @cached_property
+    def heading(self) -> Runs:
+        """The runs of its heading."""
+        return runs(heading(self.incident))
+
+    @cached_property
+    def terms(self) -> Sequence[str]:
+        """The terms of its text, in order."""
+        return terms(self.incident.text[:_LONGEST])
+
+
+class Readings:
+    """The readings of documents by slot, which stands for one revision of a document: what is changed gets another slot.
+
+    Args:
+        read: gives the incidents of these ids, in any order, without those that are no longer there.
+
+    Not safe for use from several threads; the owner serialises.
+    """
+
+    def __init__(self, read: Callable[[Sequence[str]], Iterable[Incident]]) -> None:
+        self._read = read
+        self._kept: dict[int, Reading] = {}  # the last used ones last
+
+    def of(self, wanted: Mapping[int, str]) -> dict[int, Reading]:
+        """The readings of documents, whose ids are given by slot, without those that are no longer there."""
+        found = {slot: self._kept.pop(slot) for slot in wanted if slot in self._kept}
+        slot_of = {incident_id: slot for slot, incident_id in wanted.items() if slot not in found}
+        found.update((slot_of[incident.id], Reading(incident)) for incident in self._read(list(slot_of)))
+        self._kept.update(item for item in found.items() if len(item[1].incident.text) <= _LONGEST_KEPT)
+        for slot in list(self._kept)[:-KEPT]:
+            del self._kept[slot]
+        return found
