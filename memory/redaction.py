@@ -14,45 +14,65 @@ from dataclasses import replace
 
 from .incident import Incident, Step
 
-# Every repetition before a required part is bounded: the text may be hostile, and 200 KB of it must not take quadratic
-# time.
-_SHAPES: tuple[tuple[str, str], ...] = (
-    ("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)"),
-    ("AWS key", r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
-    ("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})"),
-    ("GitLab token", r"\bgl(?:pat|dt|rt|cbt|ptt|soat)-[A-Za-z0-9_-]{20,}"),
-    ("Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|https://hooks\.slack\.com/services/[A-Za-z0-9/_-]+"),
-    ("Stripe key", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    ("Google key", r"\bAIza[A-Za-z0-9_-]{35}\b|\bya29\.[A-Za-z0-9_-]{20,}"),
-    ("API key", r"\b(?:gsk|hsk|sk-ant|sk-proj|sk)[-_][A-Za-z0-9_-]{20,}"),
-    ("PyPI or npm token", r"\bpypi-[A-Za-z0-9_-]{40,}|\bnpm_[A-Za-z0-9]{36}\b"),
-    ("Vault token", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
-    ("DigitalOcean token", r"\bdo[opr]_v1_[a-f0-9]{60,}"),
-    ("SendGrid key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    ("PGP key", r"-----BEGIN PGP PRIVATE KEY BLOCK-----.*?(?:-----END PGP PRIVATE KEY BLOCK-----|\Z)"),
+# What it is, what a text that holds it has in it (one of these, in lower case: told in a hundredth of the time), and how
+# it looks. Every repetition before a required part is bounded: the text may be hostile, and 200 KB of it must not take
+# quadratic time.
+_SHAPES: tuple[tuple[str, str, str], ...] = (
+    (
+        "private key",
+        "-----begin",
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)",
+    ),
+    ("AWS key", "akia asia aroa aida", r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
+    (
+        "GitHub token",
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})",
+    ),
+    ("GitLab token", "glpat- gldt- glrt- glcbt- glptt- glsoat-", r"\bgl(?:pat|dt|rt|cbt|ptt|soat)-[A-Za-z0-9_-]{20,}"),
+    (
+        "Slack token",
+        "xox hooks.slack",
+        r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|https://hooks\.slack\.com/services/[A-Za-z0-9/_-]+",
+    ),
+    ("Stripe key", "k_live_ k_test_", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    ("Google key", "aiza ya29.", r"\bAIza[A-Za-z0-9_-]{35}\b|\bya29\.[A-Za-z0-9_-]{20,}"),
+    ("API key", "sk- sk_", r"\b(?:gsk|hsk|sk-ant|sk-proj|sk)[-_][A-Za-z0-9_-]{20,}"),
+    ("PyPI or npm token", "pypi- npm_", r"\bpypi-[A-Za-z0-9_-]{40,}|\bnpm_[A-Za-z0-9]{36}\b"),
+    ("Vault token", "hvs. hvb. hvr.", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
+    ("DigitalOcean token", "_v1_", r"\bdo[opr]_v1_[a-f0-9]{60,}"),
+    ("SendGrid key", "sg.", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    (
+        "PGP key",
+        "-----begin pgp",
+        r"-----BEGIN PGP PRIVATE KEY BLOCK-----.*?(?:-----END PGP PRIVATE KEY BLOCK-----|\Z)",
+    ),
     (
         "webhook",
+        "whsec_ discord .webhook.office",
         r"\bwhsec_[A-Za-z0-9]{16,}|https://(?:discord(?:app)?\.com/api/webhooks|[a-z0-9]+\.webhook\.office\.com)/[^\s\"']+",
     ),
-    ("Hugging Face token", r"\bhf_[A-Za-z0-9]{20,}"),
-    ("Telegram token", r"\b\d{8,10}:AA[A-Za-z0-9_-]{30,}"),
-    ("JWT", r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*"),
+    ("Hugging Face token", "hf_", r"\bhf_[A-Za-z0-9]{20,}"),
+    ("Telegram token", ":aa", r"\b\d{8,10}:AA[A-Za-z0-9_-]{30,}"),
+    ("JWT", "eyj", r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*"),
 )
 
 _VALUE = r"(?:\"[^\"\n]+\"|'[^'\n]+'|[^\s\"'-][^\s\"']*)"
 """A value on a command line, quoted or not."""
 
 # What follows keeps its label and loses its value.
-_LABELLED: tuple[tuple[str, str], ...] = (
+_LABELLED: tuple[tuple[str, str, str], ...] = (
     # The user part of a URL goes up to the last @ before the path or the space: a password may hold one.
-    ("password", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s\"'<>]{1,256})(?=@)"),
-    ("token", r"(?P<keep>\bhttps?://)(?P<secret>[A-Za-z0-9_-]{16,})(?=@)"),
+    ("password", "://", r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)(?P<secret>[^\s\"'<>]{1,256})(?=@)"),
+    ("token", "://", r"(?P<keep>\bhttps?://)(?P<secret>[A-Za-z0-9_-]{16,})(?=@)"),
     (
         "token",
+        "bearer basic authorization",
         r"(?P<keep>\b(?:Bearer|Basic|Authorization:\s*[a-z]+)\s+)(?P<secret>(?=[^\s]*[\d=]|[A-Za-z]{20})[A-Za-z0-9+/_.~=-]{12,})",
     ),
     (
         "secret",
+        "pass pwd secret key token credential",
         r"(?P<keep>(?:\b|_|-)(?:pass(?:word|wd|phrase)?|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|apikey|"
         r"access[_-]?key(?:[_-]?id)?|auth[_-]?token|access[_-]?token|refresh[_-]?token|client[_-]?secret|private[_-]?key|"
         r"account[_-]?key|shared[_-]?access[_-]?key|requirepass|credentials?|token)(?:\\)?[\"']?\s*(?:=|:=|:|=>)\s*)"
@@ -60,51 +80,64 @@ _LABELLED: tuple[tuple[str, str], ...] = (
     ),
     (
         "password",
+        "pgpassword= mysql_pwd= rediscli_auth= sshpass= --password --token --secret",
         rf"(?P<keep>\b(?:PGPASSWORD|MYSQL_PWD|REDISCLI_AUTH|SSHPASS)=|--(?:password|token|secret)[= ])(?P<secret>{_VALUE})",
     ),
     (
         "password",
+        "mysql mariadb",
         rf"(?P<keep>\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{{0,200}}?\s-p)(?P<secret>{_VALUE})",
     ),
     (
         "password",
+        "docker mongo sqlcmd sshpass",
         rf"(?P<keep>\b(?:docker\s+login|mongosh?|sqlcmd|sshpass)\b[^\n|;]{{0,200}}?\s-[pP]\s+)(?P<secret>{_VALUE})",
     ),
-    ("password", rf"(?P<keep>\bredis-cli\b[^\n|;]{{0,200}}?\s-a\s+)(?P<secret>{_VALUE})"),
+    ("password", "redis-cli", rf"(?P<keep>\bredis-cli\b[^\n|;]{{0,200}}?\s-a\s+)(?P<secret>{_VALUE})"),
     (
         "password",
+        "curl",
         r"(?P<keep>\bcurl\b[^\n|;]{0,200}?\s(?:-u\s*|--user[ =])[\"']?[^\s:\"']{1,100}:)(?P<secret>[^\s\"']+)",
     ),
-    ("password", r"(?P<keep>\b(?:IDENTIFIED\s+BY|PASSWORD)\s+)(?P<secret>'[^'\n]+')"),
-    ("password", r"(?P<keep>\brequirepass\s+|\bmachine\s+\S+\s+login\s+\S+\s+password\s+)(?P<secret>[^\s]+)"),
-    ("cookie", r"(?P<keep>\b(?:Set-)?Cookie:\s*)(?P<secret>[^\n\"']{4,})"),
-    ("signature", r"(?P<keep>[?&](?:sig|signature|X-Amz-Signature)=)(?P<secret>[A-Za-z0-9%+/=_-]{16,})"),
+    ("password", "identified password", r"(?P<keep>\b(?:IDENTIFIED\s+BY|PASSWORD)\s+)(?P<secret>'[^'\n]+')"),
+    (
+        "password",
+        "requirepass machine",
+        r"(?P<keep>\brequirepass\s+|\bmachine\s+\S+\s+login\s+\S+\s+password\s+)(?P<secret>[^\s]+)",
+    ),
+    ("cookie", "cookie:", r"(?P<keep>\b(?:Set-)?Cookie:\s*)(?P<secret>[^\n\"']{4,})"),
+    (
+        "signature",
+        "sig= signature=",
+        r"(?P<keep>[?&](?:sig|signature|X-Amz-Signature)=)(?P<secret>[A-Za-z0-9%+/=_-]{16,})",
+    ),
 )
 
-_SHAPE_PATTERNS = tuple((kind, re.compile(pattern, re.DOTALL)) for kind, pattern in _SHAPES)
-_LABEL_PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _LABELLED)
+_SHAPE_PATTERNS = tuple((kind, hints.split(), re.compile(look, re.DOTALL)) for kind, hints, look in _SHAPES)
+_LABEL_PATTERNS = tuple((kind, hints.split(), re.compile(look, re.IGNORECASE)) for kind, hints, look in _LABELLED)
 _PLACEHOLDER = re.compile(
     r"[\"']?(?:<[^>]*>|\$\{?(?-i:[A-Z_][A-Z0-9_]*)\}?|\$\([^)]*\)?|\*+|x{3,}|\.{3}|\[redacted.*|\{\{.*|null|none|true|false|expired|invalid|"
     r"missing|required|incorrect|reset|changed|rotated|unknown|refresh\w*)[\"']?",
     re.IGNORECASE | re.DOTALL,
-)
-_HINT = re.compile(
-    r"-----BEGIN|AKIA|ASIA|AROA|AIDA|gh[pousr]_|github_pat|gl\w+-|xox|hooks\.slack|[rsp]k_|AIza|ya29|[gh]?sk[-_]|pypi-|npm_|"
-    r"hv[sbr]\.|do[opr]_v1|SG\.|eyJ|://|bearer|basic|token|pass|pwd|secret|key|credential|mysql|mariadb|mongo|docker|sqlcmd|redis-cli|curl|IDENTIFIED|cookie|sig|machine|webhook|hf_|:AA|whsec",
-    re.IGNORECASE,
 )
 
 
 def redact(text: str) -> str:
     """The text with every secret that we can recognise replaced by `[redacted: kind]`. Redacting twice changes
     nothing more."""
-    if not _HINT.search(text):
-        return text
-    for kind, pattern in _SHAPE_PATTERNS:
-        text = pattern.sub(f"[redacted: {kind}]", text)
-    for kind, pattern in _LABEL_PATTERNS:
-        text = pattern.sub(_masker(kind), text)
+    lower = _lower(text)
+    for kind, hints, pattern in _SHAPE_PATTERNS:
+        if any(hint in lower for hint in hints):
+            text = pattern.sub(f"[redacted: {kind}]", text)
+    for kind, hints, pattern in _LABEL_PATTERNS:
+        if any(hint in lower for hint in hints):
+            text = pattern.sub(_masker(kind), text)
     return text
+
+
+def _lower(text: str) -> str:
+    """The text in lower case, as a pattern that ignores case sees it: it takes these letters for i and s."""
+    return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").lower().replace("ı", "i").replace("ſ", "s")
 
 
 def redact_incident(incident: Incident) -> Incident:
