@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .text import clean
 
@@ -144,7 +145,12 @@ def placeholders(command: str | None) -> tuple[str, ...]:
     most `MOST`. Any text is accepted."""
     if not command:
         return ()
-    text = clean(command[:_READ])
+    return _placeholders(command[:_READ])
+
+
+@lru_cache(maxsize=512)  # a playbook's commands come again and again
+def _placeholders(command: str) -> tuple[str, ...]:
+    text = clean(command)
     parts = _parts(text)
     starts = [part.start for part in parts]
     own = {name for found in _SET.finditer(text) for group in found.groups() if group for name in group.split()}

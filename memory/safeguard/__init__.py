@@ -7,6 +7,8 @@ derived is itself judged: a check that is not read-only is never shown.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..risk import Risk, risk_of
 from .derive import derive
 from .guard import NO_WAY_BACK, Safeguard
@@ -39,7 +41,12 @@ def safeguard_of(command: str | None, text: str = "") -> Safeguard:
     """
     if not command or not command.strip():
         return _NO_COMMAND
-    found = derive(command.strip()) if len(command) <= _MAX_LENGTH else None
+    return _safeguard_of(command) if len(command) <= _MAX_LENGTH else _UNREAD
+
+
+@lru_cache(maxsize=512)  # a playbook's commands come again and again, and to parse one takes milliseconds
+def _safeguard_of(command: str) -> Safeguard:
+    found = derive(command.strip())
     if found is None:
         return _UNREAD
     if found.check is not None and risk_of(found.check) is not Risk.READ_ONLY:
