@@ -167,8 +167,11 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     ),
 }
 
+# `\bpool` is tried at every letter of a text, and `p(?<=\bp)ool`, which is the same, at every p.
+_WORD_START = re.compile(r"\\b([a-z])")
 _COMPILED = {
-    kind: [(re.compile(pattern), weight) for pattern, weight in patterns] for kind, patterns in _PATTERNS.items()
+    kind: [(re.compile(_WORD_START.sub(r"\1(?<=\\b\1)", pattern)), weight) for pattern, weight in patterns]
+    for kind, patterns in _PATTERNS.items()
 }
 _READ = 20_000
 """Characters that are read: beyond that a text says what it is about many times over."""
