@@ -258,7 +258,7 @@ class Recall:
                 score[top] = _with_time(fused(arms, top), None if near is None else near[top])
             top = top[highest(score[top], count)]
             top = top[np.lexsort((-top, -score[top]))][:count]  # ties go to the newer entry, whose slot is higher
-            extra = np.setdiff1d(extra, top)
+            extra = np.array(sorted(set(extra.tolist()) - set(top.tolist())), dtype=np.intp)
             top = np.concatenate([top[:RERANKED], extra, top[RERANKED:]])
             found = self._readings.of({slot: ids[slot] for slot in top.tolist()})
             top = np.array([slot for slot in top.tolist() if slot in found], dtype=np.intp)  # one may have just gone
@@ -292,7 +292,8 @@ class Recall:
         if vector is None:
             return [None] * len(slots)
         headings = self._semantic.headings(slots)
-        return [float(one @ vector) if one.any() else None for one in headings]
+        known = np.any(headings, axis=1)
+        return [float(cosine) if its else None for cosine, its in zip(headings @ vector, known, strict=True)]
 
     def _sampled_grams(self) -> Grams:
         live = len(self)

@@ -117,8 +117,9 @@ class Grams:
         places = np.repeat(self._starts[at] - before, counts) + np.arange(int(counts.sum()))
         shares = np.repeat(weights, counts) * self._saturated.take(places)
         scores = np.bincount(self._of.take(places), weights=shares, minlength=max(1, self.documents))
-        variance = float(scores.var()) * self.documents + _PRIOR_SPREAD**2 * _PRIOR_STRENGTH
-        return math.sqrt(variance / (self.documents + _PRIOR_STRENGTH))
+        centred = scores - scores.mean()
+        squares = float(centred @ centred) + _PRIOR_SPREAD**2 * _PRIOR_STRENGTH
+        return math.sqrt(squares / (self.documents + _PRIOR_STRENGTH))
 
     def _saturate(self, frequency: npt.NDArray[np.float64], length: object) -> npt.NDArray[np.float64]:
         saturated: npt.NDArray[np.float64] = frequency / (frequency + _K1 * (1 - _B + _B * length / self._average))  # type: ignore[operator]

@@ -304,9 +304,10 @@ class _Postings:
         """The frequency of each term in these documents, shape (terms, wanted)."""
         if not len(self.slots) or not len(wanted):
             return np.zeros((len(self.starts), len(wanted)), dtype=np.float32)
-        at = np.empty((len(self.starts), len(wanted)), dtype=np.intp)
+        at = np.zeros((len(self.starts), len(wanted)), dtype=np.intp)
         for its, start, end in zip(at, self.starts.tolist(), self.ends.tolist(), strict=True):
-            its[:] = self.slots[start:end].searchsorted(wanted)
+            if start < end:
+                its[:] = self.slots[start:end].searchsorted(wanted)
         at += self.starts[:, None]
         inside = at < self.ends[:, None]
         held = inside & (self.slots.take(at, mode="clip") == wanted)

@@ -143,9 +143,10 @@ class Rough:
     def _correct(self, found: WholeAndBest, seen: WholeAndBest, query: Vectors) -> None:
         """Stretch and shift the scores as those that were seen of the sample have to be."""
         for scores, its, true in zip(found, seen, of_all(self._sample, self._sample_starts, query), strict=True):
-            stretch = float(true.std()) / (float(its.std()) or 1.0)
+            mean, its_mean = true.mean(), its.mean()
+            stretch = float(np.linalg.norm(true - mean)) / (float(np.linalg.norm(its - its_mean)) or 1.0)
             scores *= np.float32(stretch)
-            scores += np.float32(true.mean() - stretch * its.mean())
+            scores += np.float32(mean - stretch * its_mean)
 
 
 def _directions(sample: Vectors) -> Vectors:
