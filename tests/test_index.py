@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incidentos.memory.index import lexical
 from incidentos.memory.index.background import STRENGTH, background
 from incidentos.memory.index.columns import Column
 from incidentos.memory.index.lexical import K1, B, LexicalIndex
@@ -95,6 +96,15 @@ def test_a_rarer_term_counts_more_and_an_unknown_one_most() -> None:
     idf = index.idf(["pool", "db", "never seen"])
     assert idf["pool"] < idf["db"] < idf["never seen"]
     assert index.scores({"never seen": 1.0}).tolist() == [0, 0, 0]
+
+
+def test_many_documents_are_scored_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = LexicalIndex()
+    for slot, words in enumerate(("pool db", "pool", "pool cert", "db db disk")):
+        index.add(slot, Counter(words.split()))
+    of_few = index.scores({"pool": 1.0, "db": 2.0, "never seen": 3.0})
+    monkeypatch.setattr(lexical, "_FEW", 0)
+    assert index.scores({"pool": 1.0, "db": 2.0, "never seen": 3.0}).tolist() == of_few.tolist()
 
 
 def test_a_document_out_of_order_is_refused() -> None:

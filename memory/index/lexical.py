@@ -39,6 +39,9 @@ _COMMON = 4
 """A term that one in so many frozen documents holds is common: adding a number to all of them, one after the other, takes
 a third of finding those that hold it."""
 
+_FEW = 10_000
+"""Documents of which the postings of all terms are scored at once. Those of more would not stay in the processor's cache."""
+
 _KEPT = 64
 """Common terms whose impacts are kept in that form, 4 bytes for each document and term; a language has few such terms."""
 
@@ -203,13 +206,20 @@ class LexicalIndex:
             elif start < end:
                 at = self._frozen.slots[start:end].astype(np.intp)  # by int32 the sum takes twice as long
                 np.add.at(old, at, factor * self._frozen.impacts[start:end])
-        added = self._added_postings(weights)
-        if len(added.slots):
-            place = added.slots.astype(np.intp)
-            lengths = np.frombuffer(self._lengths, dtype=np.float32)
-            average = self._total_length / max(1, self._documents) or 1.0
-            impacts = _impacts(added.frequencies, lengths[place], average)
-            np.add.at(new, place, np.repeat(factors, added.ends - added.starts) * impacts)
+        lengths = np.asarray(self._lengths)
+        average = self._total_length / max(1, self._documents) or 1.0
+
+        def add(slots: Slots, frequencies: Floats, factor: Floats | np.float32) -> None:
+            at = slots.astype(np.intp)
+            np.add.at(new, at, factor * _impacts(frequencies, lengths[at], average))
+
+        if len(lengths) < _FEW:
+            added = self._added_postings(weights)
+            add(added.slots, added.frequencies, np.repeat(factors, added.ends - added.starts))
+        else:
+            for term, factor in zip(weights, factors, strict=True):
+                if (number := self._number.get(term)) is not None:
+                    add(np.asarray(self._slots[number]), np.asarray(self._frequencies[number]), factor)
         return scores
 
     def shares(self, slots: npt.NDArray[np.intp], weights: Mapping[str, float]) -> Floats:
