@@ -15,7 +15,7 @@ KEPT = 1000
 """Readings that are kept, the last used ones; mostly 10 KB each."""
 
 _LONGEST_KEPT = 8_000
-"""Characters of an incident whose reading is kept: so the readings take 50 MB at most."""
+"""Characters of an incident's text whose reading is kept: few have as many, and KEPT of these would take 50 MB."""
 
 _LONGEST = 20_000
 """Characters of an incident that are searched for passages."""
