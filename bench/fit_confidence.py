@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,11 +29,11 @@ import numpy.typing as npt
 from recall import incident_of, memory_of, original, scope_of
 from run import score
 from run import table as table_of
+from scipy.optimize import minimize
 from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from incidentos.memory.probability import Match, matches_of
+from incidentos.memory.probability import CEILING, Match, matches_of
 from incidentos.memory.recall import Query
 
 SETS = ("alert2runbook", "paraphrase-known-item", "incident-links")
@@ -47,7 +48,7 @@ FEATURES = {
 }
 TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
-"""Inverse of the penalty on the weights, per standard deviation of a feature (scikit-learn's default)."""
+"""Inverse of the penalty on the weights, per standard deviation of a feature."""
 
 MOST_NEARNESS = 3.5
 """Log-odds that the same hour adds at most. The only set that states times, of one operator's status reports, would give it
@@ -114,26 +115,29 @@ def table(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float
 
 
 def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, npt.NDArray[np.float64]]:
-    """Intercept and weights, none of them negative: what speaks for a match in words never speaks against it in the
-    figure, so a feature that would is left out. The last feature is nearness in time, and bounded."""
-    kept = np.ones(features.shape[1], dtype=bool)
+    """Intercept and weights of the greatest likelihood, less the penalty. No weight is negative: what speaks for a match in
+    words never speaks against it in the figure. The last one is that of nearness in time, and bounded."""
     spread = features.std(axis=0)
     spread[spread == 0] = 1.0
-    while True:
-        model = LogisticRegression(C=STRENGTH, max_iter=1000).fit(features[:, kept] / spread[kept], right)
-        weights = np.zeros(features.shape[1])
-        weights[kept] = model.coef_[0] / spread[kept]
-        if weights[-1] > MOST_NEARNESS:
-            spread[-1] *= 1.2  # a larger unit is penalised more, and the others are fitted to what is left of it
-        elif (weights >= 0).all():
-            return float(model.intercept_[0]), weights
-        else:
-            kept &= weights >= 0
+    scaled = features / spread
+
+    def loss(guess: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        sure = 1 / (1 + np.exp(-(guess[0] + scaled @ guess[1:])))
+        p = CEILING * sure
+        slope = np.where(right, -1 / p, 1 / (1 - p)) * p * (1 - sure)
+        likelihood = np.log(np.where(right, p, 1 - p)).sum()
+        penalised = np.append(0.0, guess[1:] / STRENGTH)
+        return penalised @ guess / 2 - likelihood, penalised + np.append(slope.sum(), slope @ scaled)
+
+    most = [math.inf] * (len(spread) - 1) + [MOST_NEARNESS * spread[-1]]
+    bounds = [(-math.inf, math.inf), *((0.0, bound) for bound in most)]
+    found = minimize(loss, np.zeros(1 + len(spread)), jac=True, bounds=bounds).x
+    return float(found[0]), found[1:] / spread
 
 
 def stated(features: npt.NDArray[np.float64], intercept: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     """The probabilities."""
-    return np.asarray(1 / (1 + np.exp(-(intercept + features @ weights))))
+    return np.asarray(CEILING / (1 + np.exp(-(intercept + features @ weights))))
 
 
 def cross_validated(found: Sequence[Answer], names: Sequence[str], seed: int = 0) -> npt.NDArray[np.float64]:
@@ -212,7 +216,7 @@ def row(name: str, bench: Path, found: Sequence[Answer], deals: Sequence[Sequenc
 def write(models: dict[str, tuple[float, npt.NDArray[np.float64]]]) -> None:
     """The data file that serves users."""
     parts = [
-        "# Written by bench/fit_confidence.py: log-odds = intercept + the sum of weight × evidence (memory/probability.py)."
+        "# Written by bench/fit_confidence.py: the log-odds are intercept + the sum of weight × evidence (memory/probability.py)."
     ]
     for name, (intercept, weights) in models.items():
         parts += ["", f"[{name}]", f"intercept = {intercept:.3f}"]

@@ -14,6 +14,8 @@ from .embedding.background import BackgroundEmbedder, embed_incidents
 from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
+from .index.closeness import opening
+from .index.fields import embedded_texts
 from .index.tokens import surface_forms, terms
 from .learning import Learning
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Offender, Page, Vectors
@@ -75,7 +77,7 @@ class IncidentMemory:
         self.recall = Recall(store, snapshots)
         self.learning = Learning(store, embedder)
         self._tidy_after = 0.0
-        self._last_query: tuple[tuple[str, str], Vectors] | None = None
+        self._last_vectors: tuple[str, dict[str, Vectors]] = ("", {})
 
     # Taking in
 
@@ -103,7 +105,7 @@ class IncidentMemory:
         incident = replace(incident, failure_type=classify_incident(incident))
         vectors, model = self._vectors(incident)
         if vectors is not None and model is not None:
-            self._last_query = ((model, incident.text), vectors[0])
+            self._last_vectors = model, dict(zip(embedded_texts(incident), vectors, strict=True))
 
         def repeat_of() -> str | None:
             known = self.store.find_open_by_text(normalise(incident.text), incident.service)
@@ -253,7 +255,8 @@ class IncidentMemory:
         service = about.service if about else scope.service
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
-        query = Query(text, self._query_vector(embedder, text), about.created_at if about else None)
+        vector, its_opening = self._query_vectors(embedder, text)
+        query = Query(text, vector, about.created_at if about else None, service, its_opening)
         matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = self.recall.by_telling(surface_forms(text))
@@ -263,18 +266,21 @@ class IncidentMemory:
         ]
         return Recalled(tuple(matches), tuple(self._degraded(embedder)))
 
-    def _query_vector(self, embedder: Embedder | None, text: str) -> Vectors | None:
-        """The text's vector; the last text's is kept, since an analysis asks for the one that it has just stored."""
+    def _query_vectors(self, embedder: Embedder | None, text: str) -> tuple[Vectors | None, Vectors | None]:
+        """The vectors of the text and of its first sentence. Those of the last texts are kept, since an analysis asks for
+        what it has just stored."""
         if embedder is None:
-            return None
-        key = (embedder.identity, text)
-        known = self._last_query
-        if known is None or known[0] != key:
-            try:
-                known = self._last_query = (key, embedder.embed([text])[0])
-            except EmbeddingError:
-                return None
-        return known[1]
+            return None, None
+        model, known = self._last_vectors
+        wanted = dict.fromkeys((text, opening(text)))
+        known = {its: vector for its, vector in known.items() if its in wanted} if model == embedder.identity else {}
+        try:
+            if lacking := [its for its in wanted if its not in known]:
+                known.update(zip(lacking, embedder.embed(lacking), strict=True))
+        except EmbeddingError:
+            return None, None
+        self._last_vectors = embedder.identity, known
+        return known[text], known[opening(text)]
 
     def _why(self, words: Mapping[str, str], kind: FailureType, match: Match) -> tuple[str, ...]:
         why: list[str] = []

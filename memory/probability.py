@@ -26,11 +26,15 @@ import numpy as np
 
 from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
-from .recall import Hit
+from .recall import TYPICAL_QUERY, Hit
 from .rivals import Figures, leads
 
 COUNTS_FROM = 0.57
 """A match of at least this probability counts. Two of them give 1 − 0.8·0.43² = 85 %, the ladder's second step."""
+
+CEILING = 0.95
+"""What all evidence together may come to: of the judged answers that everything speaks for, one in twenty is another problem
+all the same. Measured, .93 to .96 tie; 1 makes the middle of the scale too modest and its end too sure."""
 
 _MODEL_FILE = Path(__file__).with_name("probability.toml")
 
@@ -40,33 +44,37 @@ class Arm:
     """One way in which a hit comes near to a query.
 
     `spread` is the standard deviation of its figure among the first hits of a query, on average; `noise` what the best
-    rival of a large memory reaches five times in six. Both were measured on the dev queries; a higher noise makes p
-    depend less on the size of the memory, and tells right from wrong less well.
+    rival of a large memory reaches five times in six, for a query of TYPICAL_QUERY nats, and `falls` by how much less that is
+    for one that says e times as much: two words of three are soon found together, twenty of thirty are not. All were
+    measured on the dev queries; a higher noise makes p depend less on the size of the memory, and tells right from wrong
+    less well.
     """
 
     figure: Callable[[Hit], float | None]
     spread: float
     noise: float
+    falls: float = 0.0
+
+    def noise_for(self, asked: float) -> float:
+        """The noise for a query that says so many nats, 0 to 0.9."""
+        return min(0.9, max(0.0, self.noise - self.falls * math.log(max(asked, 1.0) / TYPICAL_QUERY)))
 
 
 # Not among them: the cosine of the whole text, which says less than that of the best chunk and much the same.
 ARMS: Mapping[str, Arm] = {
-    "lexical": Arm(lambda hit: hit.lexical, 0.08, 0.18),
+    "lexical": Arm(lambda hit: hit.lexical, 0.08, 0.23, 0.127),
     "best": Arm(lambda hit: hit.best, 0.075, 0.47),
-    "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.37),
-    "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.31),
+    "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.4),
+    "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.37, 0.157),
     "heading": Arm(lambda hit: hit.closeness.heading, 0.135, 0.16),
 }
 
-_OPENING_NOISE = 0.25
-"""`Arm.noise` of the opening."""
-
-_OPENING_TELLS = 0.4
-"""The lead in the opening that tells as much as holding all letters; measured, 0.35 and 0.45 tie, 0.2 and 0.6 lose."""
+_OPENING = Arm(lambda hit: hit.closeness.opening, 0.4, 0.27, 0.05)
+"""What its lead says stands in `_held`: one of `spread` tells as much as holding all letters (measured, 0.35 and 0.45 tie,
+0.2 and 0.6 lose)."""
 
 _TITLE = list(ARMS).index("title")
 _SPREADS = np.array([[arm.spread] for arm in ARMS.values()])
-_NOISES = np.array([*(arm.noise for arm in ARMS.values()), _OPENING_NOISE])
 
 _ALIKE = 0.15
 """How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
@@ -84,7 +92,8 @@ class Evidence:
 
     `held` is how much of the query the incident holds, by its letters or by a lead in its first sentence (−1 to 1, see
     `_held`). `agreement` is the mean, over the arms, of tanh(lead / spread), where the lead is what the hit has over the
-    best rival (−1 to 1). `lead_title` is the lead in the cosine of the heading (None without vectors). `nearness` in time
+    best rival (−1 to 1). `lead_title` is the lead in the cosine of the first sentence and the
+    heading (None without vectors). `nearness` in time
     is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike (other words about the same
     service are a little), or where service or failure type tell the two apart. Then what the records say.
     """
@@ -127,7 +136,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Log-odds = intercept + the sum of weight × evidence, by the names of `Evidence`."""
+    """Log-odds = intercept + the sum of weight × evidence, by the names of `Evidence`; the probability is CEILING at most."""
 
     intercept: float
     weights: Mapping[str, float]
@@ -137,7 +146,7 @@ class Model:
         log_odds = self.intercept + sum(
             weight * float(getattr(evidence, name) or 0.0) for name, weight in self.weights.items()
         )
-        return 1 / (1 + math.exp(-log_odds))
+        return CEILING / (1 + math.exp(-log_odds))
 
 
 @cache
@@ -173,12 +182,14 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
         kind: the failure type of what was asked, OTHER where it is unknown.
         service: the service of what was asked.
     """
+    if not hits:
+        return []
     same_type = [kind is not FailureType.OTHER and kind is hit.incident.failure_type for hit in hits]
     same_service = [_same_service(service, hit.incident.service) for hit in hits]
     order = sorted(range(len(hits)), key=lambda i: -(hits[i].score + same_type[i] + 0.5 * same_service[i]))
     found = [hits[i] for i in order]
     lead = _leads(found)
-    agreement = np.nanmean(np.tanh(lead[: len(ARMS)] / _SPREADS), axis=0) if found else lead
+    agreement = np.nanmean(np.tanh(lead[: len(ARMS)] / _SPREADS), axis=0)
     matches = []
     for place, (i, hit) in enumerate(zip(order, found, strict=True)):
         lead_title = float(lead[_TITLE, place])
@@ -198,16 +209,16 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
 
 def _leads(hits: Sequence[Hit]) -> Figures:
     """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
-    ways = [arm.figure for arm in ARMS.values()]
-    figures = [[figure(hit) for hit in hits] for figure in ways] + [[hit.closeness.opening for hit in hits]]
-    return leads(hits, np.array(figures, dtype=np.float64), _NOISES)  # None becomes NaN
+    ways = [*ARMS.values(), _OPENING]
+    figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
+    return leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
 
 
 def _held(hit: Hit, lead_opening: float) -> float:
     """1 − (1 − l)(1 − o): l is the share of the query's letters that the incident holds, 0 to 1, and o its lead in the
     query's first sentence, as a share of one that tells all, −1 (a rival holds that sentence) to 1. More of either
     never lowers it."""
-    told = max(-1.0, min(1.0, lead_opening / _OPENING_TELLS))
+    told = max(-1.0, min(1.0, lead_opening / _OPENING.spread))
     return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - told)
 
 
@@ -223,7 +234,7 @@ def _alike(hit: Hit, same_service: bool, agreement: float) -> float:
     """How alike the incidents are, 0 (what any two share) to 1: by their meaning, or else by their letters."""
     arm = ARMS["letters" if hit.best is None else "best"]
     least = _SERVICE_ALIKE * min(1.0, max(0.0, 1 + agreement / _DISAGREES)) if same_service else 0.0
-    return min(1.0, max(least, ((arm.figure(hit) or 0.0) - arm.noise) / _ALIKE))
+    return min(1.0, max(least, ((arm.figure(hit) or 0.0) - arm.noise_for(hit.asked)) / _ALIKE))
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .incident import Incident
-from .index.background import background
+from .index.background import SAYS_WHERE, background
 from .index.closeness import CloseLook, Closeness
 from .index.documents import Documents
 from .index.documents import Scope as Scope
@@ -58,6 +58,9 @@ _SNAPSHOT_AFTER = 0.1
 _SOME = 500
 """Changed incidents that are read at a time."""
 
+TYPICAL_QUERY = 60.0
+"""Nats that a query says, somewhere between an alert's line and a paragraph."""
+
 MAX_QUERY_TERMS = 96
 """Distinct terms of a query that are looked up, the most telling ones; a pasted log would bring thousands."""
 
@@ -65,11 +68,14 @@ MAX_QUERY_TERMS = 96
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is looked for. `vector` is None while there is no embedding model; `at` is when it happened, None where that
-    says nothing (a question about the past)."""
+    says nothing (a question about the past); `service` is what it happened to, where that is known; `opening` is the vector
+    of its first sentence (`closeness.opening`), None where that of the whole will do."""
 
     text: str
     vector: Vectors | None
     at: datetime | None = None
+    service: str | None = None
+    opening: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,8 @@ class Hit:
     the best chunk (−1 to 1), None where either side has no vector.
 
     The first RERANKED hits are looked at closely; for the others `closeness` is 0 throughout. `nearness` is 1 for the
-    same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of the whole text.
+    same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of the whole text. `asked` is how much
+    the query says, in nats; the same for all of its hits.
     """
 
     incident: Incident
@@ -92,6 +99,7 @@ class Hit:
     closeness: Closeness = field(default_factory=Closeness)
     nearness: float = 0.0
     vector: Vectors | None = field(default=None, compare=False, repr=False)
+    asked: float = TYPICAL_QUERY
 
 
 class Recall:
@@ -264,10 +272,13 @@ class Recall:
             top = np.array([slot for slot in top.tolist() if slot in found], dtype=np.intp)  # one may have just gone
             readings = [found[slot] for slot in top.tolist()]
             close = readings[: RERANKED + len(extra)]
-            titles = self._titles(top[: len(close)], query.vector)
-            rare = self._lexical.rarity(wanted)
+            titles = self._titles(top[: len(close)], query.vector if query.opening is None else query.opening)
+            where = set(terms(query.service or ""))
+            rare = {
+                term: its * (SAYS_WHERE if term in where else 1) for term, its in self._lexical.rarity(wanted).items()
+            }
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
-            look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
+            look = CloseLook(query.text, query.service or "", rare, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             vectors = None if whole is None else self._semantic.wholes(top)
@@ -282,6 +293,7 @@ class Recall:
                     closeness=look.at(place) if place < len(close) else Closeness(),
                     nearness=0.0 if near is None else float(near[top[place]]),
                     vector=None if vectors is None else vectors[place],
+                    asked=sum(rare.values()),
                 )
                 for rank, place in enumerate(order)
                 if rank < limit or readings[place].incident.id in also

@@ -23,8 +23,8 @@ from incidentos.memory.index.passage import best_passage
 from incidentos.memory.index.readings import Reading
 from incidentos.memory.index.semantic import SemanticIndex
 from incidentos.memory.index.tokens import terms
-from incidentos.memory.probability import ARMS, COUNTS_FROM, Evidence, matches_of, probability
-from incidentos.memory.recall import Hit
+from incidentos.memory.probability import ARMS, CEILING, COUNTS_FROM, Evidence, matches_of, probability
+from incidentos.memory.recall import TYPICAL_QUERY, Hit
 
 Make = Callable[..., Incident]
 NEAR = Closeness(letters=0.8, heading=0.8, opening=0.9, title=0.8)
@@ -83,6 +83,17 @@ def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make)
         among = matches_of([hit(make("one"), closeness), unrelated])[0].probability
         assert alone == pytest.approx(among)
     assert matches_of([hit(make("one"), FAR)])[0].probability < 0.1
+
+
+def test_what_a_few_words_have_in_common_tells_less_than_what_many_have(make: Make) -> None:
+    half = Closeness(letters=0.5, heading=0.5, opening=0.5, title=0.5)
+    few, usual, many = (
+        matches_of([hit(make("one"), half, asked=nats)])[0].probability
+        for nats in (TYPICAL_QUERY / 8, TYPICAL_QUERY, 4 * TYPICAL_QUERY)
+    )
+    assert few < usual - 0.1
+    assert usual <= many
+    assert matches_of([hit(make("one"), half, asked=0.0)])[0].probability <= few  # nothing that tells was asked
 
 
 def test_other_words_about_the_same_service_within_the_hour_gain_a_little(make: Make) -> None:
@@ -154,7 +165,7 @@ def test_no_evidence_for_a_match_lowers_its_probability(
     """Whatever the evidence, p lies between 0 and 1, and more of any of it never lowers it."""
     evidence = Evidence(held, agreement, lead_title, nearness)
     p = probability(evidence)
-    assert 0 <= p <= 1
+    assert 0 <= p <= CEILING < 1
     for field in fields(Evidence):
         value = getattr(evidence, field.name)
         if value is not None:
@@ -196,8 +207,24 @@ def test_the_opening_is_the_first_sentence_that_says_something(text: str, first:
 )
 def test_a_first_sentence_has_to_say_something_before_it_tells(make: Make, text: str, past: str, tells: bool) -> None:
     telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
-    look = CloseLook(text, telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
+    look = CloseLook(text, "", telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
     assert (look.at(0).opening > 0.75) == tells
+
+
+def test_the_name_of_the_service_tells_less_than_other_words(make: Make) -> None:
+    past = [
+        Reading(make("one", title="Redis OOM", description="")),
+        Reading(make("two", title="Failover", description="")),
+    ]
+    telling = {"redi": 5.0, "failov": 5.0}
+
+    def letters(service: str) -> tuple[float, ...]:
+        look = CloseLook("Redis failover", service, telling, Grams(()), past, [None, None])
+        return tuple(look.at(place).letters for place in (0, 1))
+
+    oom, failover = letters("redis")
+    elsewhere = letters("checkout")
+    assert oom < elsewhere[0] < 0.5 < elsewhere[1] < failover
 
 
 def test_equal_texts_are_no_rivals_where_nothing_else_tells(make: Make) -> None:
