@@ -37,9 +37,8 @@ than one of them is as rare as anything."""
 
 SAYS_WHERE = 0.5
 """What the name of the service that is asked about tells, as a share of what other words do: it says where, not what, and
-whatever happens there has it. A judgment, as the judged sets state no service. Of 12 pairs of unlike incidents of one
-service within the hour, with a half none is stated above .4, with 1 three at .3 to .5; with none at all, pairs that are alike
-in other words fall from .9 to .2."""
+whatever happens there has it. A judgment, as the judged sets state no service (`bench/README.md` has what it does to pairs of
+incidents of one service); with nothing at all, pairs that are alike in other words fall from .9 to .2."""
 
 
 @dataclass(frozen=True, slots=True)
