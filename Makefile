@@ -6,6 +6,8 @@ HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A file stays in one process, for what its tests share; in the order of their names, those of Hindsight, which take longest,
 # come first.
+# The byte code of our modules is kept, whatever the machine's setting: some 200 programs are started that import them.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint bench bench-latency clean

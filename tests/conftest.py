@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,15 @@ from incidentos.memory.stores.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[1]
 AT = datetime(2026, 5, 3, 2, 14, 0, 123456, tzinfo=UTC)
+IN_MEMORY = Path("/dev/shm")
+"""A folder of the main memory, on Linux. A run writes some 200 MB; a container may have 64 MB there."""
+
+
+def pytest_configure() -> None:
+    """Files of the tests go to the main memory where there is room: each store waits for the disk with each write, and a
+    power cut, which that is for, is not among what the tests bring about."""
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 2 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 @pytest.fixture(scope="session")

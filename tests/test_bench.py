@@ -33,9 +33,11 @@ QUERIES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the model and the vectors are kept; made once for all tests here."""
-    return tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
+    """Where the model and the vectors are kept; the model is there."""
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "models").symlink_to(model_cache, target_is_directory=True)
+    return folder
 
 
 @pytest.fixture

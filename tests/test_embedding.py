@@ -148,6 +148,7 @@ def test_a_large_memory_finds_what_an_exact_search_finds(monkeypatch: pytest.Mon
         assert np.allclose(exact_best, best[slots], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_documents_of_many_vectors_are_looked_at_in_as_large_a_share_of_the_vectors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

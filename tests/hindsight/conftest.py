@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -51,23 +52,32 @@ def hindsight(request: pytest.FixtureRequest) -> HindsightServer:
     return found
 
 
-_VECTORS: dict[str, Vectors] = {}
-
-
 @pytest.fixture(scope="module", autouse=True)
-def read_once() -> Iterator[None]:
-    """In these files the model reads a text once, in this process: the same history goes to and fro in most tests, and its
-    vectors are not what they are about."""
+def read_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In these files the model reads a text once on a machine, in none of their processes again: the same history goes to
+    and fro in most tests, and its vectors are not what they are about."""
+    assert request.config.cache is not None
+    folder = Path(request.config.cache.mkdir("vectors"))
     embed = OnnxEmbedder.embed
 
     def recalled(self: OnnxEmbedder, texts: Sequence[str]) -> Vectors:
-        if new := [text for text in dict.fromkeys(texts) if text not in _VECTORS]:
-            _VECTORS.update(zip(new, embed(self, new), strict=True))
-        return np.array([_VECTORS[text] for text in texts], dtype=np.float32).reshape(-1, self.dimensions)
+        files = {text: folder / f"{digest(self.identity, text)}.npy" for text in texts}
+        if new := [text for text, file in files.items() if not file.exists()]:
+            for text, vector in zip(new, embed(self, new), strict=True):
+                whole = files[text].with_suffix(f".{os.getpid()}")
+                with whole.open("wb") as out:
+                    np.save(out, vector)
+                whole.replace(files[text])  # another process of the tests may read it now
+        found = [np.load(files[text]) for text in texts]
+        return np.array(found, dtype=np.float32).reshape(-1, self.dimensions)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OnnxEmbedder, "embed", recalled)
         yield
+
+
+def digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @pytest.fixture

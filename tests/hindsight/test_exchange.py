@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 Machines = Callable[[str, str | None], Machine]
 
-SIZE = {"none": 420, "mock": 110}
+SIZE = {"none": 210, "mock": 110}
 """How many incidents are exchanged: several pages and batches. Where facts are made of the texts, the real server takes four
 times as long. `bench/hindsight.py` exchanges 1,019 in both modes."""
 

@@ -9,7 +9,6 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import hindsight_client
 import pytest
 from bed.machines import Machine
 from bed.proxy import FAULTS, VENDOR_BODY, Proxy
@@ -21,6 +20,8 @@ pytestmark = pytest.mark.slow
 
 
 def with_client(url: str, work: Callable[[Any], Awaitable[Any]], *, key: str = KEY) -> Any:
+    import hindsight_client  # two seconds: not where the tests are only collected
+
     async def run() -> Any:
         client = hindsight_client.Hindsight(url, api_key=key, timeout=60)
         try:

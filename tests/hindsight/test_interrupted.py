@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 Machines = Callable[[str, str | None], Machine]
 Proxies = Callable[[HindsightServer], Proxy]
 
-SIZE = {"none": 250, "mock": 110}
+SIZE = 130
+"""How many incidents a sync is interrupted in: three batches and two pages."""
 DEADLINE = 60
 
 
@@ -73,7 +74,7 @@ def test_a_sync_that_is_killed_while_it_pushes_is_finished_by_the_next(
 ) -> None:
     proxy = proxies(none_server)
     here, there = machine("here", proxy.url), machine("there", none_server.url)
-    here.import_(history(230))
+    here.import_(history(SIZE))
     records = here.export()
     running: list[Any] = []
 
@@ -95,7 +96,7 @@ def test_a_sync_that_is_killed_while_it_pulls_is_finished_by_the_next(
 ) -> None:
     proxy = proxies(hindsight)
     here, there = machine("here", hindsight.url), machine("there", proxy.url)
-    here.import_(history(SIZE[hindsight.mode]))
+    here.import_(history(SIZE))
     here.sync()
     records = here.export()
     running: list[Any] = []
@@ -123,7 +124,7 @@ def test_hindsight_failing_while_a_sync_pushes_loses_nothing(
 ) -> None:
     proxy = proxies(none_server)
     here, there = machine("here", proxy.url), machine("there", none_server.url)
-    here.import_(history(180))
+    here.import_(history(SIZE))
     records = here.export()
     seen = 0
 
@@ -136,7 +137,7 @@ def test_hindsight_failing_while_a_sync_pushes_loses_nothing(
     done = here.run("sync", "--json", code=None)
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
-    assert here.pending() == 80, "two batches of 50 are through"
+    assert here.pending() == SIZE - 100, "two batches of 50 are through"
     proxy.spoil(None)
     here.sync("--retry")
     finished(here, there, records, Bank(none_server.url, bank))
@@ -149,7 +150,7 @@ def test_hindsight_failing_while_a_sync_pulls_loses_nothing(
 ) -> None:
     proxy = proxies(none_server)
     here, there = machine("here", none_server.url), machine("there", proxy.url)
-    here.import_(history(230))
+    here.import_(history(SIZE))
     here.sync()
     records = here.export()
     seen = 0
@@ -175,7 +176,7 @@ def test_a_server_that_dies_in_a_push_and_comes_back_has_everything_once(
 ) -> None:
     proxy = proxies(none_server)
     here, there = machine("here", proxy.url), machine("there", none_server.url)
-    here.import_(history(300))
+    here.import_(history(230))
     records = here.export()
     died = threading.Event()
 
@@ -200,7 +201,7 @@ def test_two_servers_on_one_memory_push_each_row_once(
 ) -> None:
     proxy = proxies(none_server)
     here = machine("here", proxy.url)
-    here.import_(history(230))
+    here.import_(history(SIZE))
     servers = [here.serve(), here.serve()]
     until(lambda: here.pending() == 0)
     assert [status(server)["hindsight"]["pending"] for server in servers] == [0, 0]
@@ -208,7 +209,7 @@ def test_two_servers_on_one_memory_push_each_row_once(
         server.process.stdin.close()
         assert server.process.wait(DEADLINE) == 0
     sent = pushed_ids(proxy)
-    assert len(sent) == 230
+    assert len(sent) == SIZE
     assert set(sent.values()) == {1}
     assert Bank(none_server.url, bank).incidents() == here.export()
 

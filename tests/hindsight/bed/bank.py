@@ -12,6 +12,9 @@ from typing import Any
 
 from .server import KEY
 
+_MADE = ("world", "experience")
+"""The kinds of facts that are made of documents; a third is what the server observes of them later, on its own."""
+
 
 def _record(kept: str) -> dict[str, Any]:
     """The record of a document's metadata; a large one is compressed."""
@@ -52,18 +55,37 @@ class Bank:
         """How many facts were made of the documents; not what the server observes of them later, on its own."""
 
         async def read(client: Any) -> Any:
-            kinds = ("world", "experience")
-            return sum([(await client.alist_memories(self.name, type=kind, limit=1)).total for kind in kinds])
+            return sum([(await client.alist_memories(self.name, type=kind, limit=1)).total for kind in _MADE])
 
         return int(self._with(read))
 
     def texts(self) -> list[str]:
-        """The facts that were made of the documents, a hundred at most."""
+        """The facts that were made of the documents, a hundred of each kind at most."""
 
         async def read(client: Any) -> Any:
-            return [row.text for row in (await client.alist_memories(self.name, limit=100)).items]
+            found = [await client.alist_memories(self.name, type=kind, limit=100) for kind in _MADE]
+            return [row.text for page in found for row in page.items]
 
         return list(self._with(read))
+
+    def observe(self) -> None:
+        """Have the server make its own observations of the facts, as it does in the cloud; return once they are there.
+
+        Raises:
+            AssertionError: it made none, or not within a minute.
+        """
+
+        async def consolidate(client: Any) -> None:
+            asked = await client.banks.trigger_consolidation(self.name)
+            for _ in range(600):
+                told = await client.operations.get_operation_status(self.name, asked.operation_id)
+                if told.status not in ("pending", "processing"):
+                    break
+                await asyncio.sleep(0.1)
+            assert told.status == "completed", told
+            assert (await client.alist_memories(self.name, type="observation", limit=1)).total > 0
+
+        self._with(consolidate)
 
     def write(self, items: list[dict[str, Any]]) -> None:
         """Store items as they are, in one call."""

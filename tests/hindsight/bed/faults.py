@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .machines import Machine, status, structured, until
@@ -54,10 +53,7 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
         text = text.replace(url, "URL").replace(url.removeprefix("http://"), "URL").replace(bank, "BANK")
         return re.sub(r"[ \n]+", " ", text).strip().removeprefix("connecting to URL ")
 
-    with ThreadPoolExecutor(2) as both:  # where nothing answers, each waits for its own deadline
-        syncing = both.submit(machine.run_apart, "sync", code=None)
-        examining = both.submit(machine.run_apart, "doctor", code=None)
-        sync, doctor = syncing.result(), examining.result()
+    (sync, doctor), late = machine.run_apart("sync", "doctor")
     wire = machine.serve()
     until(lambda: status(wire)["hindsight"]["state"] != "connecting")
     result = wire.call("find_similar", query="pool exhausted")
@@ -77,7 +73,7 @@ def see(fault: str, machine: Machine, url: str) -> Seen:
         doctor_code=doctor.returncode,
         doctor=plain("\n".join(lines[:1]).replace("->", "→")),
         pending=machine.pending(),
-        raw="\n".join((str(result), err, sync.stdout, sync.stderr, doctor.stdout, doctor.stderr)),
+        raw="\n".join((str(result), err, late, sync.stdout, sync.stderr, doctor.stdout, doctor.stderr)),
     )
 
 

@@ -55,11 +55,14 @@ class Keeper:
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("HINDSIGHT_", "INCIDENTOS_"))},
             "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),  # PostgreSQL's starter leaves a folder behind with each start
             "HINDSIGHT_API_DATABASE_URL": f"pg0://test:{free_port()}",
             "HINDSIGHT_API_HOST": "127.0.0.1",  # it binds every interface unless told otherwise
             "HINDSIGHT_API_PORT": str(port),
             "HINDSIGHT_API_WORKER_ID": "test",
             "HINDSIGHT_API_LLM_PROVIDER": mode,
+            # What it observes of a hundred incidents keeps it busy for minutes after their test; `Bank.observe` asks for it.
+            "HINDSIGHT_API_ENABLE_AUTO_CONSOLIDATION": "false",
             "HINDSIGHT_API_RERANKER_PROVIDER": "rrf",
             "HINDSIGHT_API_EMBEDDINGS_PROVIDER": "openai",
             "HINDSIGHT_API_EMBEDDINGS_OPENAI_MODEL": "words",

@@ -20,6 +20,22 @@ from incidentos.__main__ import main
 _DEADLINE = 300
 """Seconds after which a command is given up: the real server makes facts of some 15 incidents a second, or fewer."""
 
+_IN_TURN = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from incidentos.__main__ import main
+
+told = []
+for command in sys.argv[1:]:
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            status = main([command])
+        except SystemExit as end:
+            status = int(end.code or 0)
+    told.append((status, out.getvalue(), err.getvalue()))
+print(json.dumps(told))
+"""
+
 
 @contextmanager
 def _in(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
@@ -52,11 +68,14 @@ class Machine:
                 status = int(end.code or 0)
         return self._checked(arguments, status, out.getvalue(), err.getvalue(), code)
 
-    def run_apart(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """The same in a process of its own."""
-        process = self.start(*arguments)
+    def run_apart(self, *commands: str) -> tuple[list[subprocess.CompletedProcess[str]], str]:
+        """Run the commands one after the other in a process of their own; with what that wrote to standard error when it
+        ended."""
+        process = self.processes.start("-c", _IN_TURN, *commands, home=self.home)
         out, err = process.communicate(timeout=_DEADLINE)
-        return self._checked(arguments, process.returncode, out.decode(), err.decode(), code)
+        assert process.returncode == 0, err.decode()
+        told = zip(commands, json.loads(out), strict=True)
+        return [subprocess.CompletedProcess((command,), *done) for command, done in told], err.decode()
 
     @staticmethod
     def _checked(
