@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .embedding.background import BackgroundEmbedder, embed_incidents
+from .embedding.recent import RecentVectors
 from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
@@ -77,7 +78,7 @@ class IncidentMemory:
         self.recall = Recall(store, snapshots)
         self.learning = Learning(store, embedder)
         self._tidy_after = 0.0
-        self._last_vectors: tuple[str, dict[str, Vectors]] = ("", {})
+        self._recent = RecentVectors()
 
     # Taking in
 
@@ -105,7 +106,7 @@ class IncidentMemory:
         incident = replace(incident, failure_type=classify_incident(incident))
         vectors, model = self._vectors(incident)
         if vectors is not None and model is not None:
-            self._last_vectors = model, dict(zip(embedded_texts(incident), vectors, strict=True))
+            self._recent.keep(model, embedded_texts(incident), vectors)
 
         def repeat_of() -> str | None:
             known = self.store.find_open_by_text(normalise(incident.text), incident.service)
@@ -255,7 +256,7 @@ class IncidentMemory:
         service = about.service if about else scope.service
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
-        vector, its_opening = self._query_vectors(embedder, text)
+        vector, its_opening = self._recent.of(embedder, (text, opening(text)))
         query = Query(text, vector, about.created_at if about else None, service, its_opening)
         matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
@@ -265,22 +266,6 @@ class IncidentMemory:
             for position, match in enumerate([*matches[:limit], *spare])
         ]
         return Recalled(tuple(matches), tuple(self._degraded(embedder)))
-
-    def _query_vectors(self, embedder: Embedder | None, text: str) -> tuple[Vectors | None, Vectors | None]:
-        """The vectors of the text and of its first sentence. Those of the last texts are kept, since an analysis asks for
-        what it has just stored."""
-        if embedder is None:
-            return None, None
-        model, known = self._last_vectors
-        wanted = dict.fromkeys((text, opening(text)))
-        known = {its: vector for its, vector in known.items() if its in wanted} if model == embedder.identity else {}
-        try:
-            if lacking := [its for its in wanted if its not in known]:
-                known.update(zip(lacking, embedder.embed(lacking), strict=True))
-        except EmbeddingError:
-            return None, None
-        self._last_vectors = embedder.identity, known
-        return known[text], known[opening(text)]
 
     def _why(self, words: Mapping[str, str], kind: FailureType, match: Match) -> tuple[str, ...]:
         why: list[str] = []

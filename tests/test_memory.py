@@ -264,45 +264,6 @@ def test_every_match_says_why_and_how_likely_it_is(memory: IncidentMemory) -> No
     assert "same service auth" in match.why
 
 
-@pytest.mark.parametrize(("service", "likely"), [("redis", False), (None, True)])
-def test_another_trouble_of_one_service_is_not_taken_for_the_last_one(
-    memory: IncidentMemory, incident: Make, service: str | None, likely: bool
-) -> None:
-    """That both name the service says where, and not what; where nobody says that it is one, it is a rare word."""
-    past = incident(title="Redis OOM", description="", service="redis", status=Status.RESOLVED)
-    memory.import_batch([past], embed=True)
-    asked = incident("b2", title="Redis failover", description="", service=service)
-    (match,) = memory.find(asked.text, 5, about=asked).matches
-    assert (match.probability > 0.2) == likely
-
-
-def test_the_first_sentence_of_a_long_text_finds_the_heading(memory: IncidentMemory, incident: Make) -> None:
-    memory.import_batch([incident(title=ALERT, description="the pods restart")], embed=True)
-    rest = "Ask the owner of the service before you do anything to it, and look into the log of the last hour. " * 5
-    alone, with_rest = (memory.find(text, 5).matches[0].hit for text in (ALERT, f"{ALERT}\n{rest}"))
-    assert alone.closeness.title == with_rest.closeness.title == pytest.approx(1.0, abs=1e-3)
-    assert alone.cosine is not None
-    assert with_rest.cosine is not None
-    assert with_rest.cosine < alone.cosine
-
-
-def test_what_was_just_stored_is_not_embedded_again_to_ask_for_it(
-    open_memory: Open, words: Callable[[], Embedder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memory, embedder = open_memory(words()), words()
-    embedded: list[str] = []
-    embed = type(embedder).embed
-    monkeypatch.setattr(type(embedder), "embed", lambda self, texts: embedded.extend(texts) or embed(self, texts))
-    stored, _ = memory.open_incident(ALERT, "The pods restart. Nobody can pay.")
-    memory.find(stored.text, 5, about=stored)
-    assert embedded
-    assert sorted(set(embedded)) == sorted(set(embedded_texts(stored)))
-    assert len(embedded) == len(embedded_texts(stored))
-    embedded.clear()
-    memory.find("Something else. And more of it", 5)
-    assert embedded == ["Something else. And more of it", "Something else."]
-
-
 def test_any_text_may_be_asked_for(memory: IncidentMemory) -> None:
     memory.open_incident("DB pool full", ALERT)
     for text in ("", " ", "the of and", "\x00", "🔥" * 100, "x" * 1_000_000, "(?:" * 100, "%_'\";--"):
