@@ -96,6 +96,17 @@ def test_what_a_few_words_have_in_common_tells_less_than_what_many_have(make: Ma
     assert matches_of([hit(make("one"), half, asked=0.0)])[0].probability <= few  # nothing that tells was asked
 
 
+def test_one_title_over_two_troubles_makes_them_not_one(make: Make) -> None:
+    """Of a brief record the whole has to be alike; of a runbook, which is never like an alert, the title is enough."""
+    title = Closeness(letters=0.25, heading=0.9, opening=0.95, title=0.7)
+
+    def p(best: float, length: int) -> float:
+        return matches_of([hit(make("one", description="x" * length), title, best=best)])[0].probability
+
+    assert p(0.4, 100) < p(0.4, 450) < p(0.4, 2000) == pytest.approx(p(0.4, 1000))
+    assert p(0.4, 100) < COUNTS_FROM < p(0.8, 100)
+
+
 def test_other_words_about_the_same_service_within_the_hour_gain_a_little(make: Make) -> None:
     def p(service: str | None, nearness: float, closeness: Closeness) -> float:
         of = hit(make("one", service="mimir"), closeness, nearness=nearness, best=ARMS["best"].noise)
