@@ -39,7 +39,7 @@ from incidentos.memory.recall import Query
 SETS = ("alert2runbook", "paraphrase-known-item", "incident-links")
 """rootcause-issre is left out: its labels are near the majority class, whatever the text."""
 
-RECORDS = {"same_failure_type": 0.8, "same_service": 0.5}
+RECORDS = {"same_failure_type": 0.8, "same_service": 0.5, "elsewhere": 0.5}
 """Log-odds that are a judgment: the sets state neither. A guess from words is no stated type and adds nothing."""
 
 FEATURES = {
@@ -131,8 +131,10 @@ def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tupl
 
     most = [math.inf] * (len(spread) - 1) + [MOST_NEARNESS * spread[-1]]
     bounds = [(-math.inf, math.inf), *((0.0, bound) for bound in most)]
-    found = minimize(loss, np.zeros(1 + len(spread)), jac=True, bounds=bounds).x
-    return float(found[0]), found[1:] / spread
+    found = minimize(loss, np.zeros(1 + len(spread)), jac=True, bounds=bounds)
+    if not found.success:
+        raise SystemExit(f"The weights could not be fitted: {found.message}")
+    return float(found.x[0]), found.x[1:] / spread
 
 
 def stated(features: npt.NDArray[np.float64], intercept: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[Any]:

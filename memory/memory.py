@@ -257,7 +257,7 @@ class IncidentMemory:
         kind = about.failure_type if about else classify(None, text)
         embedder = self._use_embedder()
         vector, its_opening = self._recent.of(embedder, (text, opening(text)))
-        query = Query(text, vector, about.created_at if about else None, service, its_opening)
+        query = Query(text, vector, about.created_at if about else None, its_opening)
         matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = self.recall.by_telling(surface_forms(text))

@@ -73,7 +73,8 @@ _OPENING = Arm(lambda hit: hit.closeness.opening, 0.4, 0.27, 0.05)
 """What its lead says stands in `_held`: one of `spread` tells as much as holding all letters (measured, 0.35 and 0.45 tie,
 0.2 and 0.6 lose)."""
 
-_TITLE = list(ARMS).index("title")
+_TITLE, _HEADING = (list(ARMS).index(name) for name in ("title", "heading"))
+_FIRST_LINE = [_TITLE, _HEADING, len(ARMS)]
 _SPREADS = np.array([[arm.spread] for arm in ARMS.values()])
 
 _ALIKE = 0.15
@@ -81,8 +82,8 @@ _ALIKE = 0.15
 in the same hour and is not alike gains nothing by that."""
 
 _BRIEF = 300, 600
-"""Characters of a record up to which it has to be alike as a whole for a query's first sentence to tell, and from which on it
-need not: a runbook is never like an alert as a whole, but two alerts of one title and nothing else in common are two
+"""Characters of a record up to which it has to be alike as a whole for its title and a query's first sentence to tell, and from
+which on it need not: a runbook is never like an alert as a whole, but two alerts of one title and nothing else in common are two
 problems. On the judged sets, few of whose documents are so short, it changes nothing; 1,000 and 2,000 cost .003 in Brier."""
 
 _SERVICE_ALIKE, _DISAGREES = 0.4, 0.4
@@ -100,7 +101,8 @@ class Evidence:
     best rival (−1 to 1). `lead_title` is the lead in the cosine of the first sentence and the
     heading (None without vectors). `nearness` in time
     is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike (other words about the same
-    service are a little), or where service or failure type tell the two apart. Then what the records say.
+    service are a little), or where service or failure type tell the two apart. Then what the records say; `elsewhere` is −1 where both name a service
+    and not the same one, else 0.
     """
 
     held: float = 0.0
@@ -109,6 +111,7 @@ class Evidence:
     nearness: float = 0.0
     same_failure_type: bool = False
     same_service: bool = False
+    elsewhere: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,26 +211,30 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
             * max(_alike(hit), _alike_by_service(float(agreement[place])) if same_service[i] else 0.0),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
+            elsewhere=-1.0 if service and hit.incident.service and not same_service[i] else 0.0,
         )
         matches.append(Match(hit, evidence, probability(evidence)))
     return matches
 
 
 def _leads(hits: Sequence[Hit]) -> Figures:
-    """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
+    """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits). What lies in the title and the first
+    sentence leads less where the record is brief and not alike as a whole."""
     ways = [*ARMS.values(), _OPENING]
     figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
-    return leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
+    found = leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
+    shortest, long_enough = _BRIEF
+    lengths = np.array([len(hit.incident.text) for hit in hits])
+    whole = np.maximum([_alike(hit) for hit in hits], np.minimum(1.0, (lengths - shortest) / (long_enough - shortest)))
+    found[_FIRST_LINE] *= np.where(found[_FIRST_LINE] > 0, whole, 1.0)
+    return found
 
 
 def _held(hit: Hit, lead_opening: float) -> float:
     """1 − (1 − l)(1 − o): l is the share of the query's letters that the incident holds, 0 to 1, and o its lead in the
-    query's first sentence, as a share of one that tells all, −1 (a rival holds that sentence) to 1; less than
-    its share of a brief record that is not alike as a whole. More of either never lowers it."""
+    query's first sentence, as a share of one that tells all, −1 (a rival holds that sentence) to 1. More of either
+    never lowers it."""
     told = max(-1.0, min(1.0, lead_opening / _OPENING.spread))
-    if told > 0:
-        shortest, long_enough = _BRIEF
-        told *= max(_alike(hit), min(1.0, (len(hit.incident.text) - shortest) / (long_enough - shortest)))
     return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - told)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .incident import Incident
-from .index.background import SAYS_WHERE, background
+from .index.background import background
 from .index.closeness import CloseLook, Closeness
 from .index.documents import Documents
 from .index.documents import Scope as Scope
@@ -55,6 +55,9 @@ SNAPSHOT_FROM = 2000
 _SNAPSHOT_AFTER = 0.1
 """The share of the memory that has to change before the index is kept again."""
 
+_SAMPLE_AFTER = 0.1
+"""The share by which the memory has to grow or shrink before its common runs are told by another sample."""
+
 _SOME = 500
 """Changed incidents that are read at a time."""
 
@@ -68,13 +71,12 @@ MAX_QUERY_TERMS = 96
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is looked for. `vector` is None while there is no embedding model; `at` is when it happened, None where that
-    says nothing (a question about the past); `service` is what it happened to, where that is known; `opening` is the vector
-    of its first sentence (`closeness.opening`), None where that of the whole will do."""
+    says nothing (a question about the past); `opening` is the vector of its first sentence (`closeness.opening`), None where
+    that of the whole will do."""
 
     text: str
     vector: Vectors | None
     at: datetime | None = None
-    service: str | None = None
     opening: Vectors | None = None
 
 
@@ -121,7 +123,6 @@ class Recall:
         transaction, so that the order of the two locks is always the same."""
         self._model: str | None = None
         self._dimensions = 1
-        self._grams = Grams(())
         self._reset()
 
     def _reset(self, frozen: Snapshot | None = None) -> None:
@@ -131,6 +132,7 @@ class Recall:
         self._semantic = SemanticIndex(self._dimensions, frozen.vectors if frozen else None)
         self._documents = Documents(frozen.documents, frozen.services) if frozen else Documents()
         self._frozen_at = self._seen
+        self._grams, self._sampled_of = Grams(()), 0
         self._readings = Readings(lambda ids: [stored.incident for stored in self._store.get_many(ids, None)])
 
     def __len__(self) -> int:
@@ -273,12 +275,9 @@ class Recall:
             readings = [found[slot] for slot in top.tolist()]
             close = readings[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector if query.opening is None else query.opening)
-            where = set(terms(query.service or ""))
-            rare = {
-                term: its * (SAYS_WHERE if term in where else 1) for term, its in self._lexical.rarity(wanted).items()
-            }
+            rare = self._lexical.rarity(wanted)
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
-            look = CloseLook(query.text, query.service or "", rare, self._sampled_grams(), close, titles)
+            look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             vectors = None if whole is None else self._semantic.wholes(top)
@@ -309,7 +308,8 @@ class Recall:
 
     def _sampled_grams(self) -> Grams:
         live = len(self)
-        if self._grams.documents < 0.75 * min(SAMPLE, live):
+        if abs(live - self._sampled_of) > _SAMPLE_AFTER * self._sampled_of:
+            self._sampled_of = live
             sample = list(self._documents.slot_of)[:: max(1, live // SAMPLE)][:SAMPLE]
             self._grams = Grams([weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
         return self._grams

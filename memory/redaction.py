@@ -123,12 +123,14 @@ _PLACEHOLDER = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with every secret that we can recognise replaced by `[redacted: kind]`. Redacting twice changes
-    nothing more."""
+    """The text with every secret that we can recognise replaced by `[redacted: kind]`."""
     lower = _lower(text)
-    for kind, hints, pattern in _SHAPE_PATTERNS:
-        if any(hint in lower for hint in hints):
-            text = pattern.sub(f"[redacted: {kind}]", text)
+    before = ""
+    while text != before:  # the next one may begin where another ends, without a border between them
+        before = text
+        for kind, hints, pattern in _SHAPE_PATTERNS:
+            if any(hint in lower for hint in hints):
+                text = pattern.sub(f"[redacted: {kind}]", text)
     for kind, hints, pattern in _LABEL_PATTERNS:
         if any(hint in lower for hint in hints):
             text = pattern.sub(_masker(kind), text)

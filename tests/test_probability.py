@@ -218,24 +218,8 @@ def test_the_opening_is_the_first_sentence_that_says_something(text: str, first:
 )
 def test_a_first_sentence_has_to_say_something_before_it_tells(make: Make, text: str, past: str, tells: bool) -> None:
     telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
-    look = CloseLook(text, "", telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
+    look = CloseLook(text, telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
     assert (look.at(0).opening > 0.75) == tells
-
-
-def test_the_name_of_the_service_tells_less_than_other_words(make: Make) -> None:
-    past = [
-        Reading(make("one", title="Redis OOM", description="")),
-        Reading(make("two", title="Failover", description="")),
-    ]
-    telling = {"redi": 5.0, "failov": 5.0}
-
-    def letters(service: str) -> tuple[float, ...]:
-        look = CloseLook("Redis failover", service, telling, Grams(()), past, [None, None])
-        return tuple(look.at(place).letters for place in (0, 1))
-
-    oom, failover = letters("redis")
-    elsewhere = letters("checkout")
-    assert oom < elsewhere[0] < 0.5 < elsewhere[1] < failover
 
 
 def test_equal_texts_are_no_rivals_where_nothing_else_tells(make: Make) -> None:

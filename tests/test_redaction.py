@@ -79,6 +79,10 @@ def test_prose_and_placeholders_are_left_alone(text: str) -> None:
     assert redact(text) == text
 
 
+def test_a_token_right_behind_another_is_redacted_too() -> None:
+    assert redact("dop_v1_" + "0" * 60 + "ghp_" + "A" * 38) == "[redacted: DigitalOcean token][redacted: GitHub token]"
+
+
 @given(st.text(max_size=300) | st.sampled_from(list(SECRETS)))
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     """A redacted text can be redacted again, as an import of an export does."""

@@ -35,11 +35,6 @@ SCALE = 300
 """The incidents of a memory in which `rarity` is counted, whatever the size of the real one: what is held by fewer
 than one of them is as rare as anything."""
 
-SAYS_WHERE = 0.5
-"""What the name of the service that is asked about tells, as a share of what other words do: it says where, not what, and
-whatever happens there has it. A judgment, as the judged sets state no service (`bench/README.md` has what it does to pairs of
-incidents of one service); with nothing at all, pairs that are alike in other words fall from .9 to .2."""
-
 
 @dataclass(frozen=True, slots=True)
 class Background:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from .grams import Grams
 from .passage import best_passage
 from .readings import Reading
-from .runs import runs
 from .tokens import terms
 
 OPENING = 25
@@ -34,8 +33,8 @@ class Closeness:
 
     `letters` is the share of the query's letters (runs of four) that the document holds, `heading` the share of its
     heading's that the query holds, `opening` the share of the words of the query's first sentence in the document's best
-    passage, and less where that sentence says less than ENOUGH. `title` is the cosine of that sentence and the
-    heading, −1 to 1, None without vectors.
+    passage. `title` is the cosine of that sentence and the
+    heading, −1 to 1, None without vectors. The last three are less where that sentence says less than ENOUGH.
     """
 
     letters: float = 0.0
@@ -49,7 +48,6 @@ class CloseLook:
 
     Args:
         query: its text.
-        service: the name of what it is about, whose letters tell less than others.
         telling: how telling each of its terms is, in nats.
         grams: the statistics for comparing letters.
         documents: what they say.
@@ -59,14 +57,12 @@ class CloseLook:
     def __init__(
         self,
         query: str,
-        service: str,
         telling: Mapping[str, float],
         grams: Grams,
         documents: Sequence[Reading],
         titles: Sequence[float | None],
     ) -> None:
-        texts, headings = [its.texts for its in documents], [its.heading for its in documents]
-        self._alike = grams.compare(query, texts, headings, runs(service))
+        self._alike = grams.compare(query, [its.texts for its in documents], [its.heading for its in documents])
         self._documents, self._titles = documents, titles
         words = [its for word in opening(query).split() if (its := terms(word))]
         self._opening = {term: telling[term] for its in words for term in its if term in telling}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .background import RARE_RUN, SAYS_WHERE, background, rarity
+from .background import RARE_RUN, background, rarity
 from .runs import Runs, runs
 
 Texts = Mapping[str, float]
@@ -66,15 +66,10 @@ class Grams:
         self._saturated = self._saturate(frequency, lengths[of] if len(lengths) else frequency)[order]
 
     def compare(
-        self,
-        query: str,
-        documents: Sequence[Sequence[tuple[Runs, float]]],
-        headings: Sequence[Runs],
-        where: Runs,
+        self, query: str, documents: Sequence[Sequence[tuple[Runs, float]]], headings: Sequence[Runs]
     ) -> Likeness:
         """Compare a query with documents, given as the runs of their texts with the weight of each, and with their headings,
-        one each. The runs `where` (of the service's name) tell less than others of how much is held, and as much in the scores.
-        """
+        one each."""
         wanted, times = np.unique(runs(query), return_counts=True)
         if not len(wanted):
             nothing = np.zeros(len(documents), dtype=np.float32)
@@ -82,7 +77,7 @@ class Grams:
         at = _places(self._runs, wanted)
         holding = self._holding[at]
         weights = _shares(times * np.log1p((self.documents - holding + 0.5) / (holding + 0.5)) ** _IDF_POWER)
-        rare = _shares(times * (self._telling[at] * _share_of(wanted, where)) ** _IDF_POWER)
+        rare = _shares(times * self._telling[at] ** _IDF_POWER)
         table = np.zeros(1 << 16, dtype=np.int32)  # a run's hash → where it may stand in `wanted`
         table[_hash(wanted)] = np.arange(len(wanted))
         each = [(number, *text) for number, texts in enumerate(documents) for text in texts]
@@ -100,16 +95,16 @@ class Grams:
         scores = (self._saturate(frequency, length[:, None]) @ weights).astype(np.float32)
         scores /= np.float32(self._spread(weights, at))
         coverage = ((frequency > 0) @ rare).astype(np.float32)
-        return Likeness(scores, coverage, self._held(headings, wanted, where))
+        return Likeness(scores, coverage, self._held(headings, wanted))
 
-    def _held(self, headings: Sequence[Runs], wanted: Runs, where: Runs) -> npt.NDArray[np.float32]:
+    def _held(self, headings: Sequence[Runs], wanted: Runs) -> npt.NDArray[np.float32]:
         """The share of each heading's runs that are among the wanted ones, the rare ones weighing more."""
         of = np.repeat(np.arange(len(headings), dtype=np.uint64), [len(its) for its in headings])
         its = np.concatenate([np.zeros(0, dtype=np.uint32), *headings])
         cells = np.sort((of << np.uint64(32)) | its)
         cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # each run of a heading once
         of, its = (cells >> np.uint64(32)).astype(np.intp), cells.astype(np.uint32)
-        telling = self._telling[_places(self._runs, its)] * _share_of(its, where)
+        telling = self._telling[_places(self._runs, its)]
         total = np.bincount(of, weights=telling, minlength=len(headings))
         held = np.bincount(of, weights=telling * (_places(wanted, its) < len(wanted)), minlength=len(headings))
         share: npt.NDArray[np.float32] = (held / np.where(total > 0, total, 1.0)).astype(np.float32)
@@ -142,11 +137,6 @@ def _counted(texts: Texts) -> tuple[Runs, npt.NDArray[np.float64], float]:
 def _shares(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     shares: npt.NDArray[np.float64] = weights / (weights.sum() or 1.0)
     return shares
-
-
-def _share_of(found: Runs, where: Runs) -> npt.NDArray[np.float64]:
-    """What each run tells as a share of what it would elsewhere: less where it is of the service's name."""
-    return np.where(np.isin(found, where), SAYS_WHERE, 1.0)
 
 
 def _hash(found: Runs) -> Runs:

@@ -11,11 +11,12 @@ from .fields import heading, weighted_texts
 from .runs import Runs, runs
 from .tokens import terms
 
-KEPT = 1000
+KEPT = 300
 """Readings that are kept, the last used ones; mostly 10 KB each."""
 
 _LONGEST_KEPT = 8_000
-"""Characters of an incident's text whose reading is kept: few have as many, and KEPT of these would take 50 MB."""
+"""Characters of an incident, its resolution included, whose reading is kept: few have as many, and KEPT of these would take
+15 MB."""
 
 _LONGEST = 20_000
 """Characters of an incident that are searched for passages."""
@@ -61,7 +62,16 @@ class Readings:
         found = {slot: self._kept.pop(slot) for slot in wanted if slot in self._kept}
         slot_of = {incident_id: slot for slot, incident_id in wanted.items() if slot not in found}
         found.update((slot_of[incident.id], Reading(incident)) for incident in self._read(list(slot_of)))
-        self._kept.update(item for item in found.items() if len(item[1].incident.text) <= _LONGEST_KEPT)
+        self._kept.update(item for item in found.items() if _length(item[1].incident) <= _LONGEST_KEPT)
         for slot in list(self._kept)[:-KEPT]:
             del self._kept[slot]
         return found
+
+
+def _length(incident: Incident) -> int:
+    """The characters of all that is kept of an incident."""
+    found = len(incident.text)
+    if (how := incident.resolution) is not None:
+        found += len(how.root_cause or "") + len(how.prevention or "")
+        found += sum(len(step.text) + len(step.command or "") for step in how.steps)
+    return found
