@@ -86,6 +86,9 @@ _BRIEF = 300, 600
 which on it need not: a runbook is never like an alert as a whole, but two alerts of one title and nothing else in common are two
 problems. On the judged sets, few of whose documents are so short, it changes nothing; 1,000 and 2,000 cost .003 in Brier."""
 
+_BEYOND_TITLE = 0.7
+"""The share of its title that a query has to miss for what they share to lie beyond the title. A judgment."""
+
 _SERVICE_ALIKE, _DISAGREES = 0.4, 0.4
 """How alike two incidents of one service are at least: what ails it within the hour is often the same, in other words. A
 judgment, as the sets state no service: it adds 1.3 to the log-odds, less where the ways of comparing speak against the match,
@@ -219,13 +222,15 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
 
 def _leads(hits: Sequence[Hit]) -> Figures:
     """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits). What lies in the title and the first
-    sentence leads less where the record is brief and not alike as a whole."""
+    sentence leads less where the record is brief, not alike as a whole, and the query holds its title: then that is all."""
     ways = [*ARMS.values(), _OPENING]
     figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
     found = leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
     shortest, long_enough = _BRIEF
     lengths = np.array([len(hit.incident.text) for hit in hits])
-    whole = np.maximum([_alike(hit) for hit in hits], np.minimum(1.0, (lengths - shortest) / (long_enough - shortest)))
+    whole = np.minimum(1.0, (lengths - shortest) / (long_enough - shortest))
+    beyond = np.minimum(1.0, [(1 - hit.closeness.heading) / _BEYOND_TITLE for hit in hits])
+    whole = np.maximum(np.maximum(whole, beyond), [_alike(hit) for hit in hits])
     found[_FIRST_LINE] *= np.where(found[_FIRST_LINE] > 0, whole, 1.0)
     return found
 
