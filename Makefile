@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 HINDSIGHT := .hindsight-venv
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# A file stays in one process, for what its tests share; in the order of their names, those of Hindsight, which take longest,
-# come first.
 # The byte code of our modules is kept, whatever the machine's setting: some 200 programs are started that import them.
 export PYTHONDONTWRITEBYTECODE :=
+# A file stays in one process, for what its tests share; in the order of their names, those of Hindsight, which take longest,
+# come first.
 PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint bench bench-latency clean

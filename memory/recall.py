@@ -85,8 +85,8 @@ class Hit:
     """A found incident and how it was found.
 
     `score` orders the hits of one query and means nothing across queries. `lexical` is BM25 as a share of what a
-    text full of all the query's terms would reach (0 to 1), whatever else is stored; `cosine` and `best` are cosines of the whole text and of
-    the best chunk (−1 to 1), None where either side has no vector.
+    text full of all the query's terms would reach (0 to 1), whatever else is stored; `cosine` and `best` are cosines of the
+    whole text and of the best chunk (−1 to 1), None where either side has no vector.
 
     The first RERANKED hits are looked at closely; for the others `closeness` is 0 throughout. `nearness` is 1 for the
     same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of the whole text. `asked` is how much
@@ -276,6 +276,7 @@ class Recall:
             close = readings[: RERANKED + len(extra)]
             titles = self._titles(top[: len(close)], query.vector if query.opening is None else query.opening)
             rare = self._lexical.rarity(wanted)
+            asked = sum(rare.values())
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
             look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
             # Never negative: the others stay behind.
@@ -292,7 +293,7 @@ class Recall:
                     closeness=look.at(place) if place < len(close) else Closeness(),
                     nearness=0.0 if near is None else float(near[top[place]]),
                     vector=None if vectors is None else vectors[place],
-                    asked=sum(rare.values()),
+                    asked=asked,
                 )
                 for rank, place in enumerate(order)
                 if rank < limit or readings[place].incident.id in also

@@ -33,8 +33,8 @@ class Closeness:
 
     `letters` is the share of the query's letters (runs of four) that the document holds, `heading` the share of its
     heading's that the query holds, `opening` the share of the words of the query's first sentence in the document's best
-    passage. `title` is the cosine of that sentence and the
-    heading, −1 to 1, None without vectors. The last three are less where that sentence says less than ENOUGH.
+    passage, and less where that sentence says less than ENOUGH. `title` is the cosine of that sentence and the heading, −1 to
+    1, None without vectors.
     """
 
     letters: float = 0.0
