@@ -4,7 +4,8 @@
 
 Every dev query of the sets is asked as it is and once with every right answer removed (`score.py novel`), by the code
 that serves users. A logistic regression over `Evidence` of the first match is fitted to all sets at once, and the same
-for recall by words alone. Without `--write` nothing but the figures is made.
+for recall by words alone. The same is fitted to `pairs.jsonl` for reports of one's own, which tell their cause apart (`pairs.py`).
+Without `--write` nothing but the figures is made.
 
 The figures are cross-validated: the queries are dealt into ten parts, and a part is judged by the model that was fitted
 to the other nine, so no query is judged by a model that has seen it, with or without its right answer. That is done for
@@ -19,13 +20,15 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pairs
+from pairs import PairAnswer
 from recall import incident_of, memory_of, original, scope_of
 from run import score
 from run import table as table_of
@@ -33,7 +36,7 @@ from scipy.optimize import minimize
 from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
 from threadpoolctl import threadpool_limits
 
-from incidentos.memory.probability import CEILING, Match, matches_of
+from incidentos.memory.probability import CEILING, Match, matches_of, probability
 from incidentos.memory.recall import Query
 
 SETS = ("alert2runbook", "paraphrase-known-item", "incident-links")
@@ -46,6 +49,13 @@ FEATURES = {
     "with_vectors": ("held", "agreement", "lead_title", "nearness"),
     "words_alone": ("held", "agreement", "nearness"),
 }
+REPORTS = {
+    "reports": ("rest", "beyond", "letters", "same_service"),
+    "reports_words_alone": ("beyond", "letters", "same_service"),
+}
+NEARNESS_OF_REPORTS = 2.0
+"""Log-odds that the same hour adds to a report that is alike: a judgment, as the pairs lie far apart in time."""
+
 TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
 """Inverse of the penalty on the weights, per standard deviation of a feature."""
@@ -109,14 +119,26 @@ def judgments(folder: Path) -> dict[str, set[str]]:
     return relevant
 
 
-def table(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float64]:
+def table(found: Sequence[Answer | PairAnswer], names: Sequence[str]) -> npt.NDArray[np.float64]:
     """The evidence, shape (answers, names)."""
     return np.array([[float(getattr(answer.match.evidence, name) or 0.0) for name in names] for answer in found])
 
 
-def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, npt.NDArray[np.float64]]:
+def fit(
+    features: npt.NDArray[np.float64],
+    right: npt.NDArray[np.bool_],
+    most_of_last: float = math.inf,
+    weight: float = 1.0,
+) -> tuple[float, npt.NDArray[np.float64]]:
     """Intercept and weights of the greatest likelihood, less the penalty. No weight is negative: what speaks for a match in
-    words never speaks against it in the figure. The last one is that of nearness in time, and bounded."""
+    words never speaks against it in the figure.
+
+    Args:
+        features: the evidence, shape (answers, features).
+        right: which answers are.
+        most_of_last: what the last weight may come to.
+        weight: how much an answer tells, where a query has several.
+    """
     spread = features.std(axis=0)
     spread[spread == 0] = 1.0
     scaled = features / spread
@@ -125,11 +147,11 @@ def fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tupl
         sure = 1 / (1 + np.exp(-(guess[0] + scaled @ guess[1:])))
         p = CEILING * sure
         slope = np.where(right, -1 / p, 1 / (1 - p)) * p * (1 - sure)
-        likelihood = np.log(np.where(right, p, 1 - p)).sum()
+        likelihood = weight * np.log(np.where(right, p, 1 - p)).sum()
         penalised = np.append(0.0, guess[1:] / STRENGTH)
-        return penalised @ guess / 2 - likelihood, penalised + np.append(slope.sum(), slope @ scaled)
+        return penalised @ guess / 2 - likelihood, penalised + weight * np.append(slope.sum(), slope @ scaled)
 
-    most = [math.inf] * (len(spread) - 1) + [MOST_NEARNESS * spread[-1]]
+    most = [math.inf] * (len(spread) - 1) + [most_of_last * spread[-1]]
     bounds = [(-math.inf, math.inf), *((0.0, bound) for bound in most)]
     found = minimize(loss, np.zeros(1 + len(spread)), jac=True, bounds=bounds)
     if not found.success:
@@ -142,15 +164,22 @@ def stated(features: npt.NDArray[np.float64], intercept: float, weights: npt.NDA
     return np.asarray(CEILING / (1 + np.exp(-(intercept + features @ weights))))
 
 
-def cross_validated(found: Sequence[Answer], names: Sequence[str], seed: int = 0) -> npt.NDArray[np.float64]:
-    """The probability of each answer, by the model that was fitted without its query; the seed deals the parts."""
-    features, right = table(found, names), np.array([answer.right for answer in found])
-    queries = sorted({(answer.set_name, answer.query_id) for answer in found})
-    part = dict(zip(queries, np.random.default_rng(seed).permutation(len(queries)) % FOLDS, strict=True))
-    of = np.array([part[answer.set_name, answer.query_id] for answer in found])
-    result = np.zeros(len(found))
+def cross_validated(
+    features: npt.NDArray[np.float64],
+    right: npt.NDArray[np.bool_],
+    queries: Sequence[Hashable],
+    seed: int = 0,
+    **how: float,
+) -> npt.NDArray[np.float64]:
+    """The probability of each answer, by the model that was fitted, as `how` says, without the answers to its query; the seed
+    deals the parts."""
+    known = sorted(set(queries))  # type: ignore[type-var] # each caller's are of one kind
+    part = dict(zip(known, np.random.default_rng(seed).permutation(len(known)) % FOLDS, strict=True))
+    of = np.array([part[query] for query in queries])
+    result = np.zeros(len(right))
     for number in range(FOLDS):
-        result[of == number] = stated(features[of == number], *fit(features[of != number], right[of != number]))
+        model = fit(features[of != number], right[of != number], **how)
+        result[of == number] = stated(features[of == number], *model)
     return result
 
 
@@ -222,7 +251,10 @@ def write(models: dict[str, tuple[float, npt.NDArray[np.float64]]]) -> None:
     ]
     for name, (intercept, weights) in models.items():
         parts += ["", f"[{name}]", f"intercept = {intercept:.3f}"]
-        parts += [f"{feature} = {weight:.3f}" for feature, weight in zip(FEATURES[name], weights, strict=True)]
+        features = {**FEATURES, **REPORTS}[name]
+        parts += [f"{feature} = {weight:.3f}" for feature, weight in zip(features, weights, strict=True)]
+        if name in REPORTS:
+            parts.append(f"nearness = {NEARNESS_OF_REPORTS:.3f}")
     parts += ["", "[records]  # a judgment, not a fit: the sets state neither"]
     parts += [f"{name} = {weight}" for name, weight in RECORDS.items()]
     TARGET.write_text("\n".join(parts) + "\n", encoding="utf-8")
@@ -248,12 +280,14 @@ def main() -> int:
     for name, features in FEATURES.items():
         found = answers(bench, args.cache, vectors=name == "with_vectors")
         right = np.array([answer.right for answer in found])
-        deals = [cross_validated(found, features, seed) for seed in range(DEALS)]
-        models[name] = fit(table(found, features), right)
+        evidence, queries = table(found, features), [(answer.set_name, answer.query_id) for answer in found]
+        how = {"most_of_last": MOST_NEARNESS}
+        deals = [cross_validated(evidence, right, queries, seed, **how) for seed in range(DEALS)]
+        models[name] = fit(evidence, right, **how)
         rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, [deal.tolist() for deal in deals]))
         if name == "with_vectors":
             pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(deals[0], right, strict=True)]
-            seen = stated(table(found, features), *models[name])
+            seen = stated(evidence, *models[name])
             rows.append(row("fitted to all of them, which it has seen", bench, found, [seen.tolist()]))
     found, sure = ladder(bench, args.cache)
     rows.append(row("the original's ladder", bench, found, [sure]))
@@ -266,6 +300,24 @@ def main() -> int:
             table_of(HEAD, rows),
         )
     )
+    of_pairs: list[str] = []
+    for name, features in REPORTS.items():
+        asked = list(pairs.answers(fast_embedder(args.cache), vectors=name == "reports"))
+        right = np.array([answer.right for answer in asked])
+        evidence, weight = table(asked, features), 1 / (2 * len(pairs.MEMORIES))
+        p = cross_validated(evidence, right, [answer.group for answer in asked], weight=weight)
+        models[name] = fit(evidence, right, weight=weight)
+        title = f"## {name.replace('_', ', ', 1).replace('_', ' ').capitalize()}"
+        of_pairs += [title, table_of(pairs.HEAD, pairs.rows(asked, p.tolist()))]
+        if name == "reports":
+            served = [probability(replace(answer.match.evidence, is_report=False)) for answer in asked]
+            of_pairs += ["## The same, judged as documents", table_of(pairs.HEAD, pairs.rows(asked, served))]
+        print(f"{name}: asked", file=sys.stderr, flush=True)
+    about_pairs = (
+        "The pairs of `bench/pairs.py`, by the model of reports, cross-validated in the same way, by group (one deal). The last "
+        "two columns are the means for each of the three that are the same trouble, and for each of the three that are not."
+    )
+    report = "\n\n".join((report, about_pairs, *of_pairs))
     print(report)
     if args.out:
         args.out.write_text(report + "\n", encoding="utf-8")

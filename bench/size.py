@@ -4,17 +4,19 @@
 
 Dev queries are asked of a memory of 50 incidents that holds their right answers, and again after 4,950 incidents of
 another kind were added: GitHub's status reports, which `words.tsv` has not seen, recombined (`texts.py`). The pairs of a
-query and its right answer are compared.
+query and its right answer are compared. Then the same with the records of `pairs.jsonl` and what is the same trouble.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pairs
 from fit_confidence import judgments
 from recall import incident_of, memory_of
 from sets import CACHE, Question, RetrievalSet, bench_folder, fast_embedder, read_questions, read_set
@@ -30,15 +32,36 @@ Pair = tuple[str, str]
 """The ids of a query and an incident."""
 
 
-def probabilities(memory_holds: list[Incident], questions: list[Question], cache: Path) -> dict[Pair, float]:
-    """p of the first matches of each query."""
+def probabilities(memory_holds: list[Incident], asked: Sequence[Incident], cache: Path) -> dict[Pair, float]:
+    """p of the first matches of each incident that is asked about."""
     held = RetrievalSet("size", tuple(memory_holds), {incident.id: incident.id for incident in memory_holds})
     with memory_of(held, fast_embedder(cache)) as memory:
         return {
-            (question.id, match.incident.id): match.probability
-            for question in questions
-            for match in memory.find(question.text, 50, about=incident_of(question)).matches
+            (about.id, match.incident.id): match.probability
+            for about in asked
+            for match in memory.find(about.text, 50, about=about).matches
         }
+
+
+def compare(
+    name: str,
+    records: list[Incident],
+    asked: Sequence[Incident],
+    right: Collection[Pair],
+    added: list[Incident],
+    cache: Path,
+) -> None:
+    """Print how far p of the right answers moves."""
+    small = [*records, *added[: SMALL - len(records)]]
+    few = probabilities(small, asked, cache)
+    many = probabilities([*small, *added[SMALL:]], asked, cache)
+    moved = np.array([abs(few[pair] - many.get(pair, 0.0)) for pair in right if pair in few])
+    print(
+        f"{name}: {len(asked)} queries, {len(moved)} right answers; |p in {SMALL:,} − p in {LARGE:,}|: median "
+        f"{np.median(moved):.3f}, 90 % below {np.quantile(moved, 0.9):.3f}, most {moved.max():.3f}; "
+        f"below 0.1: {(moved < 0.1).mean():.0%}",
+        flush=True,
+    )
 
 
 def main() -> int:
@@ -65,23 +88,19 @@ def main() -> int:
             if len(questions) < QUERIES and len(small) + len(right) <= SMALL:
                 questions.append(question)
                 small |= {incident.id: incident for incident in right}
-        small |= {i.id: i for i in added[: SMALL - len(small)]}
-        few = probabilities(list(small.values()), questions, args.cache)
-        many = probabilities([*small.values(), *added[SMALL:]], questions, args.cache)
-        moved = np.array(
-            [
-                abs(few[pair] - many.get(pair, 0.0))
-                for question in questions
-                for given in relevant[question.id]
-                if given in by_id and (pair := (question.id, by_id[given].id)) in few
-            ]
-        )
-        print(
-            f"{name}: {len(questions)} queries, {len(moved)} right answers; |p in {SMALL:,} − p in {LARGE:,}|: median "
-            f"{np.median(moved):.3f}, 90 % below {np.quantile(moved, 0.9):.3f}, most {moved.max():.3f}; "
-            f"below 0.1: {(moved < 0.1).mean():.0%}"
-        )
-        sys.stdout.flush()
+        pairs_of_name = {
+            (question.id, by_id[given].id)
+            for question in questions
+            for given in relevant[question.id]
+            if given in by_id
+        }
+        about = [replace(incident_of(question), id=question.id) for question in questions]
+        compare(name, list(small.values()), about, pairs_of_name, added, args.cache)
+    groups = list(enumerate(pairs.read_groups()))[:SMALL]
+    about = [pairs.noticed(its, text, f"{n}-{place}") for n, its in groups for place, text in enumerate(its["alike"])]
+    records = [pairs.record(number, group) for number, group in groups]
+    right = {(asked.id, f"record-{asked.id.split('-')[0]}") for asked in about}
+    compare("reports of one service", records, about, right, added, args.cache)
     return 0
 
 

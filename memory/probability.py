@@ -10,6 +10,11 @@ An alert may be short, and then its letters tell; or long, and then only its fir
 advice that no record repeats. Either is enough, so the two are joined as two independent witnesses are (`Evidence.held`),
 not added: where all letters are held, the first sentence says nothing new.
 
+That is so of documents: runbooks, postmortems, a status page's accounts. A record of this tracker tells what was seen apart
+from its cause, in the words of an alert, and most of what is stored beside it is other trouble of the same few services: there
+the names and the titles are much the same whatever broke, and what counts is what the description says beyond them
+(`_is_report`). Such a record is judged by a model of its own, which no rival moves.
+
 The weights stand in `probability.toml`, written by `bench/fit_confidence.py`.
 """
 
@@ -73,26 +78,13 @@ _OPENING = Arm(lambda hit: hit.closeness.opening, 0.4, 0.27, 0.05)
 """What its lead says stands in `_held`: one of `spread` tells as much as holding all letters (measured, 0.35 and 0.45 tie,
 0.2 and 0.6 lose)."""
 
-_TITLE, _HEADING = (list(ARMS).index(name) for name in ("title", "heading"))
-_FIRST_LINE = [_TITLE, _HEADING, len(ARMS)]
+_TITLE = list(ARMS).index("title")
 _SPREADS = np.array([[arm.spread] for arm in ARMS.values()])
 
-_ALIKE = 0.15
-"""How far above the noise an incident has to come for its nearness in time to count in full. What happens to be going on
-in the same hour and is not alike gains nothing by that."""
-
-_BRIEF = 300, 600
-"""Characters of a record up to which it has to be alike as a whole for its title and a query's first sentence to tell, and from
-which on it need not: a runbook is never like an alert as a whole, but two alerts of one title and nothing else in common are two
-problems. On the judged sets, few of whose documents are so short, it changes nothing; 1,000 and 2,000 cost .003 in Brier."""
-
-_BEYOND_TITLE = 0.7
-"""The share of its title that a query has to miss for what they share to lie beyond the title. A judgment."""
-
-_SERVICE_ALIKE, _DISAGREES = 0.4, 0.4
-"""How alike two incidents of one service are at least: what ails it within the hour is often the same, in other words. A
-judgment, as the sets state no service: it adds 1.3 to the log-odds, less where the ways of comparing speak against the match,
-and nothing from an agreement of −_DISAGREES down."""
+_BEST_ALIKE, _REST_ALIKE, _LETTERS_ALIKE = (0.47, 0.62), (0.28, 0.48), 0.15
+"""From where on, and from where on in full, an incident is alike enough for its nearness in time to count: what happens to be
+going on in the same hour and is not alike gains nothing by that. It begins at what unrelated ones reach, the best of many
+documents, and of reports the median one; of letters it ends by so much above the noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +93,11 @@ class Evidence:
 
     `held` is how much of the query the incident holds, by its letters or by a lead in its first sentence (−1 to 1, see
     `_held`). `agreement` is the mean, over the arms, of tanh(lead / spread), where the lead is what the hit has over the
-    best rival (−1 to 1). `lead_title` is the lead in the cosine of the first sentence and the
-    heading (None without vectors). `nearness` in time
-    is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike (other words about the same
-    service are a little), or where service or failure type tell the two apart. Then what the records say; `elsewhere` is −1 where both name a service
+    best rival (−1 to 1). `lead_title` is the lead in the cosine of the first sentence and the heading (None without vectors).
+    By these a document is judged; a report (`is_report`) by `letters`, `beyond` and `rest`, which are those of `Closeness`.
+
+    `nearness` in time is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike, or
+    where service or failure type tell the two apart. Then what the records say; `elsewhere` is −1 where both name a service
     and not the same one, else 0.
     """
 
@@ -115,6 +108,10 @@ class Evidence:
     same_failure_type: bool = False
     same_service: bool = False
     elsewhere: float = 0.0
+    letters: float = 0.0
+    beyond: float = 0.0
+    rest: float | None = None
+    is_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,25 +158,29 @@ class Model:
 
 
 @cache
-def models() -> tuple[Model, Model]:
-    """The model where there are vectors, and the one for words alone."""
+def models() -> Mapping[str, Model]:
+    """The models by the names of the data file's sections: of documents and of reports, where there are vectors and where
+    words are all."""
     with _MODEL_FILE.open("rb") as file:
         read = tomllib.load(file)
     known = {field.name for field in fields(Evidence)}
-    found = []
-    for name in ("with_vectors", "words_alone"):
-        weights = dict(read[name])
+    records = read.pop("records")
+    found = {}
+    for name, section in read.items():
+        weights = {**records, **section}
         intercept = weights.pop("intercept")
-        records = read["records"]
-        assert not ({*weights, *records} - known), f"{_MODEL_FILE.name} names evidence that is not there"
-        found.append(Model(intercept, {**weights, **records}))
-    return found[0], found[1]
+        assert not weights.keys() - known, f"{_MODEL_FILE.name} names evidence that is not there"
+        found[name] = Model(intercept, weights)
+    return found
 
 
 def probability(evidence: Evidence) -> float:
     """The probability that a match is the same problem."""
-    with_vectors, words_alone = models()
-    return (words_alone if evidence.lead_title is None else with_vectors).probability(evidence)
+    if evidence.is_report:
+        name = "reports_words_alone" if evidence.rest is None else "reports"
+    else:
+        name = "words_alone" if evidence.lead_title is None else "with_vectors"
+    return models()[name].probability(evidence)
 
 
 def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, service: str | None = None) -> list[Match]:
@@ -204,35 +205,31 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
     matches = []
     for place, (i, hit) in enumerate(zip(order, found, strict=True)):
         lead_title = float(lead[_TITLE, place])
+        is_report = _is_report(hit.incident)
         evidence = Evidence(
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),
             lead_title=None if math.isnan(lead_title) else lead_title,
             nearness=0.0
             if _tells_apart(hit.incident, kind, service)
-            else hit.nearness
-            * max(_alike(hit), _alike_by_service(float(agreement[place])) if same_service[i] else 0.0),
+            else hit.nearness * _alike(hit, is_report=is_report),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
             elsewhere=-1.0 if service and hit.incident.service and not same_service[i] else 0.0,
+            letters=hit.closeness.letters,
+            beyond=hit.closeness.beyond,
+            rest=hit.closeness.rest,
+            is_report=is_report,
         )
         matches.append(Match(hit, evidence, probability(evidence)))
     return matches
 
 
 def _leads(hits: Sequence[Hit]) -> Figures:
-    """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits). What lies in the title and the first
-    sentence leads less where the record is brief, not alike as a whole, and the query holds its title: then that is all."""
+    """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
     ways = [*ARMS.values(), _OPENING]
     figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
-    found = leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
-    shortest, long_enough = _BRIEF
-    lengths = np.array([len(hit.incident.text) for hit in hits])
-    whole = np.minimum(1.0, (lengths - shortest) / (long_enough - shortest))
-    beyond = np.minimum(1.0, [(1 - hit.closeness.heading) / _BEYOND_TITLE for hit in hits])
-    whole = np.maximum(np.maximum(whole, beyond), [_alike(hit) for hit in hits])
-    found[_FIRST_LINE] *= np.where(found[_FIRST_LINE] > 0, whole, 1.0)
-    return found
+    return leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
 
 
 def _held(hit: Hit, lead_opening: float) -> float:
@@ -243,6 +240,11 @@ def _held(hit: Hit, lead_opening: float) -> float:
     return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - told)
 
 
+def _is_report(incident: Incident) -> bool:
+    """Whether its text tells what was seen alone: it is open, or how it ended stands apart."""
+    return incident.status is Status.OPEN or incident.resolution is not None
+
+
 def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> bool:
     """Whether another service, or another type of failure in its cause, speaks against an echo of the same trouble."""
     if service and incident.service and not _same_service(service, incident.service):
@@ -251,15 +253,14 @@ def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> 
     return FailureType.OTHER not in (kind, its_kind) and kind is not its_kind
 
 
-def _alike(hit: Hit) -> float:
-    """How alike the incidents are, 0 (what any two share) to 1: by their meaning, or else by their letters."""
-    arm = ARMS["letters" if hit.best is None else "best"]
-    return min(1.0, max(0.0, ((arm.figure(hit) or 0.0) - arm.noise_for(hit.asked)) / _ALIKE))
-
-
-def _alike_by_service(agreement: float) -> float:
-    """How alike two incidents of one service are at least, 0 to _SERVICE_ALIKE, by how far the ways of comparing agree."""
-    return _SERVICE_ALIKE * min(1.0, max(0.0, 1 + agreement / _DISAGREES))
+def _alike(hit: Hit, *, is_report: bool) -> float:
+    """How alike the incidents are, 0 (what any two share) to 1: a report beyond its heading, a document by its meaning, and
+    either by its letters where there are no vectors."""
+    figure, (least, full) = hit.closeness.rest if is_report else hit.best, _REST_ALIKE if is_report else _BEST_ALIKE
+    if figure is None:
+        figure, least = hit.closeness.letters, ARMS["letters"].noise_for(hit.asked)
+        full = least + _LETTERS_ALIKE
+    return min(1.0, max(0.0, (figure - least) / (full - least)))
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -48,6 +48,13 @@ GRAM_WEIGHT = 1.0
 
 RERANKED = 24
 """Hits that are compared letter by letter; measured, 20 give what 1,000 give."""
+
+HEADING_SHARE = 0.7
+"""How much of a heading's vector is taken from that of the whole text, to have what the text says beyond it. Measured on pairs
+of incidents of one service, .6 to .8 tie; it tells as well as a vector of the description, which need not be made."""
+
+_ALL_HEADING = 0.995
+"""Cosine from which on a text is its heading and little else."""
 
 SNAPSHOT_FROM = 2000
 """Incidents from which on the index is kept on disk: fewer are read faster than a person notices."""
@@ -274,11 +281,11 @@ class Recall:
             top = np.array([slot for slot in top.tolist() if slot in found], dtype=np.intp)  # one may have just gone
             readings = [found[slot] for slot in top.tolist()]
             close = readings[: RERANKED + len(extra)]
-            titles = self._titles(top[: len(close)], query.vector if query.opening is None else query.opening)
+            titles, rests = self._by_heading(top[: len(close)], query)
             rare = self._lexical.rarity(wanted)
             asked = sum(rare.values())
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
-            look = CloseLook(query.text, rare, self._sampled_grams(), close, titles)
+            look = CloseLook(query.text, rare, self._sampled_grams(), close, titles, rests)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
             vectors = None if whole is None else self._semantic.wholes(top)
@@ -299,13 +306,24 @@ class Recall:
                 if rank < limit or readings[place].incident.id in also
             ]
 
-    def _titles(self, slots: npt.NDArray[np.intp], vector: Vectors | None) -> list[float | None]:
-        """The cosine of each heading with the vector; None where either side has none."""
-        if vector is None:
-            return [None] * len(slots)
-        headings = self._semantic.headings(slots)
+    def _by_heading(
+        self, slots: npt.NDArray[np.intp], query: Query
+    ) -> tuple[Sequence[float | None], Sequence[float | None]]:
+        """Of each slot the cosine of its heading with the query's first sentence, and that of the query with what the text
+        says beyond its heading; None where either side has no vector."""
+        if query.vector is None or not self._documents.any_embedded:
+            return [None] * len(slots), [None] * len(slots)
+        headings, wholes = self._semantic.headings(slots), self._semantic.wholes(slots)
+        titles = headings @ (query.vector if query.opening is None else query.opening)
+        # A text that is all heading has nothing beyond it: there the whole is compared.
+        shares = HEADING_SHARE * (np.einsum("ij,ij->i", headings, wholes) < _ALL_HEADING)
+        beyond = wholes - shares[:, None] * headings
+        rests = beyond @ query.vector / np.maximum(np.linalg.norm(beyond, axis=1), 1e-6)
         known = np.any(headings, axis=1)
-        return [float(cosine) if its else None for cosine, its in zip(headings @ vector, known, strict=True)]
+        return (
+            [float(cosine) if its else None for cosine, its in zip(titles, known, strict=True)],
+            [float(cosine) if its else None for cosine, its in zip(rests, known, strict=True)],
+        )
 
     def _sampled_grams(self) -> Grams:
         live = len(self)

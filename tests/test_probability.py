@@ -41,8 +41,9 @@ def hit(of: Incident, closeness: Closeness = NEAR, *, score: float = 8.0, axis: 
 
 @pytest.fixture
 def make(incident: Make) -> Make:
-    return lambda name, cause="", **given: incident(
-        name, **{"description": name, **given}, resolution=Resolution(cause or f"{name}{name}"), status=Status.RESOLVED
+    """Makes a resolved incident: a document, or a report where a cause is given."""
+    return lambda name, cause=None, **given: incident(
+        name, **{"description": name, **given}, resolution=Resolution(cause) if cause else None, status=Status.RESOLVED
     )
 
 
@@ -66,8 +67,8 @@ def test_accounts_of_one_problem_are_no_rivals(make: Make, sibling: str) -> None
         other = replace(one, incident=make("two", "something else entirely happened"))
     else:
         other = replace(other, vector=np.eye(8, dtype=np.float32)[3])
-    both = matches_of([one, other])
-    assert both[0].probability == both[1].probability == matches_of([one])[0].probability
+    both = [match.evidence for match in matches_of([one, other])]
+    assert both[0].agreement == both[1].agreement == matches_of([one])[0].evidence.agreement
 
 
 def test_a_memory_of_one_incident_is_no_surer_of_it_than_a_large_one(make: Make) -> None:
@@ -96,25 +97,35 @@ def test_what_a_few_words_have_in_common_tells_less_than_what_many_have(make: Ma
     assert matches_of([hit(make("one"), half, asked=0.0)])[0].probability <= few  # nothing that tells was asked
 
 
-def test_one_title_over_two_troubles_makes_them_not_one(make: Make) -> None:
-    """Of a brief record the whole has to be alike; of a runbook, which is never like an alert, the title is enough."""
-    title = Closeness(letters=0.25, heading=0.9, opening=0.95, title=0.7)
+def test_a_report_is_judged_by_what_it_says_beyond_the_names(make: Make) -> None:
+    """One title over two troubles makes them not one, nor does the name of the service in both; a runbook is another matter."""
+    title = Closeness(letters=0.3, heading=0.9, opening=0.95, title=0.7, beyond=0.0, rest=0.1)
+    same = replace(title, letters=0.2, heading=0.1, opening=0.1, title=0.2, beyond=0.5, rest=0.6)
 
-    def p(best: float, length: int) -> float:
-        return matches_of([hit(make("one", description="x" * length), title, best=best)])[0].probability
+    def p(closeness: Closeness, cause: str | None) -> float:
+        of = hit(make("one", cause, service="vault"), closeness, lexical=0.3, best=0.5)
+        return matches_of([of], service="vault")[0].probability
 
-    assert p(0.4, 100) < p(0.4, 450) < p(0.4, 2000) == pytest.approx(p(0.4, 1000))
-    assert p(0.4, 100) < COUNTS_FROM < p(0.8, 100)
+    assert p(title, "the disk was full") < 0.3 < COUNTS_FROM < p(same, "the disk was full")
+    assert p(same, None) < COUNTS_FROM < p(title, None)
 
 
-def test_other_words_about_the_same_service_within_the_hour_gain_a_little(make: Make) -> None:
-    def p(service: str | None, nearness: float, closeness: Closeness) -> float:
-        of = hit(make("one", service="mimir"), closeness, nearness=nearness, best=ARMS["best"].noise)
-        return matches_of([of], service=service)[0].probability
+def test_an_open_incident_is_a_report_and_no_rival_makes_a_report_doubtful(make: Make) -> None:
+    told = replace(NEAR, beyond=0.5, rest=0.5)
+    past = replace(make("one"), status=Status.OPEN)
+    alone = matches_of([hit(past, told)])[0]
+    assert alone.evidence.is_report
+    assert matches_of([hit(past, told), hit(make("two"), score=7.9, axis=1)])[0].probability == alone.probability
 
-    words = Closeness(letters=0.35, heading=0.3, opening=0.1, title=0.4)
-    assert p(None, 0.0, words) == p(None, 1.0, words) < p("mimir", 0.0, words) < p("mimir", 1.0, words)
-    assert p("mimir", 1.0, FAR) < p("mimir", 0.0, FAR) + 0.01 < 0.1  # nothing else speaks for it
+
+def test_a_report_of_the_same_hour_counts_more_where_it_is_alike_beyond_its_heading(make: Make) -> None:
+    def p(rest: float | None, nearness: float) -> float:
+        words = Closeness(letters=0.4, heading=0.9, opening=0.9, title=0.8, beyond=0.2, rest=rest)
+        return matches_of([hit(make("one", "a cause"), words, nearness=nearness, best=0.9)])[0].probability
+
+    assert p(0.2, 1.0) == p(0.2, 0.0)
+    assert p(0.5, 1.0) > p(0.5, 0.0) + 0.1
+    assert p(None, 1.0) > p(None, 0.0)  # by its letters, where there are no vectors
 
 
 def test_what_happens_in_the_same_hour_and_is_not_alike_gains_nothing(make: Make) -> None:
@@ -174,12 +185,17 @@ def test_no_evidence_for_a_match_lowers_its_probability(
     held: float, agreement: float, lead_title: float | None, nearness: float
 ) -> None:
     """Whatever the evidence, p lies between 0 and 1, and more of any of it never lowers it."""
-    evidence = Evidence(held, agreement, lead_title, nearness)
+    for is_report in (False, True):
+        evidence = Evidence(held, agreement, lead_title, nearness, letters=held, beyond=nearness, rest=lead_title)
+        _never_lower(replace(evidence, is_report=is_report))
+
+
+def _never_lower(evidence: Evidence) -> None:
     p = probability(evidence)
     assert 0 <= p <= CEILING < 1
     for field in fields(Evidence):
         value = getattr(evidence, field.name)
-        if value is not None:
+        if value is not None and field.name != "is_report":
             more = True if isinstance(value, bool) else value + 0.1
             assert probability(replace(evidence, **{field.name: more})) >= p
 
@@ -218,7 +234,7 @@ def test_the_opening_is_the_first_sentence_that_says_something(text: str, first:
 )
 def test_a_first_sentence_has_to_say_something_before_it_tells(make: Make, text: str, past: str, tells: bool) -> None:
     telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
-    look = CloseLook(text, telling, Grams(()), [Reading(make("one", title=past, description=""))], [None])
+    look = CloseLook(text, telling, Grams(()), [Reading(make("one", title=past, description=""))], [None], [None])
     assert (look.at(0).opening > 0.75) == tells
 
 

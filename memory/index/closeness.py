@@ -26,6 +26,13 @@ ENOUGH = 10.0
 """Nats that a first sentence has to say before what it shares with a document counts in full: two or three rare words. What
 says less ("deploy failed", "postgres problem") stands in records of anything. Measured, 7 and 10 tie, 15 loses."""
 
+_LONGEST_LINE = 300
+"""Characters of a first line that are read for names: a query may be one long line."""
+
+REPORT = 200
+"""Terms of an incident that is searched for what a query says beyond the names: a report of 150 words is searched whole, a
+long one by passages, since all of it holds a bit of everything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
@@ -35,12 +42,19 @@ class Closeness:
     heading's that the query holds, `opening` the share of the words of the query's first sentence in the document's best
     passage, and less where that sentence says less than ENOUGH. `title` is the cosine of that sentence and the heading, −1 to
     1, None without vectors.
+
+    Two incidents of one service share its name, the product's, and the form of a title, whatever broke. `beyond` leaves out
+    the words of the query's first line and sentence that stand in the document's heading or service: it is the share of the
+    others in the document's best passage, and less where they say less than ENOUGH. `rest` is the cosine of the query and
+    what the document says beyond its heading, −1 to 1, None without vectors.
     """
 
     letters: float = 0.0
     heading: float = 0.0
     opening: float = 0.0
     title: float | None = None
+    beyond: float = 0.0
+    rest: float | None = None
 
 
 class CloseLook:
@@ -52,6 +66,7 @@ class CloseLook:
         grams: the statistics for comparing letters.
         documents: what they say.
         titles: the cosine of the query's first sentence and each one's heading, None without vectors.
+        rests: the cosine of the query and what each one says beyond its heading, None without vectors.
     """
 
     def __init__(
@@ -61,11 +76,14 @@ class CloseLook:
         grams: Grams,
         documents: Sequence[Reading],
         titles: Sequence[float | None],
+        rests: Sequence[float | None],
     ) -> None:
         self._alike = grams.compare(query, [its.texts for its in documents], [its.heading for its in documents])
-        self._documents, self._titles = documents, titles
+        self._documents, self._titles, self._rests = documents, titles, rests
+        self._telling = telling
         words = [its for word in opening(query).split() if (its := terms(word))]
         self._opening = {term: telling[term] for its in words for term in its if term in telling}
+        self._first_line = {*self._opening, *terms(query.split("\n", 1)[0][:_LONGEST_LINE])}
         # The terms of one word (`eu-west-1` and its parts) say as much as one.
         told = sum(sum(telling.get(term, 0.0) for term in its) / len(its) for its in words)
         self._said = min(1.0, told / ENOUGH)
@@ -82,7 +100,15 @@ class CloseLook:
             heading=float(self._alike.headings[place]),
             opening=self._said * best_passage(self._opening, self._documents[place].terms, OPENING),
             title=self._titles[place],
+            beyond=self._beyond(self._documents[place]),
+            rest=self._rests[place],
         )
+
+    def _beyond(self, document: Reading) -> float:
+        wanted = dict(self._telling)
+        for term in self._first_line & document.names:
+            wanted.pop(term, None)
+        return min(1.0, sum(wanted.values()) / ENOUGH) * best_passage(wanted, document.said, REPORT)
 
 
 def opening(text: str) -> str:

@@ -43,6 +43,18 @@ class Reading:
         """The terms of its text, in order."""
         return terms(self.incident.text[:_LONGEST])
 
+    @cached_property
+    def said(self) -> Sequence[str]:
+        """The terms of its text and of how it was resolved, in order."""
+        how = self.incident.resolution
+        texts = [how.root_cause or "", *(step.text for step in how.steps)] if how else []
+        return [*self.terms, *terms(" ".join(texts)[:_LONGEST])]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The terms of its heading and of its service."""
+        return frozenset(terms(f"{heading(self.incident)} {self.incident.service or ''}"))
+
 
 class Readings:
     """The readings of documents by slot, which stands for one revision of a document: what is changed gets another slot.
