@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,21 @@ def test_a_writer_that_waited_too_long_says_so_and_can_go_on(
         assert other.get("a1") is None
         other.insert(incident(), None, None)
         assert ids(one) == {"a1"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_written_at_leisure_leaves_the_disk_waited_for_again(path: Path, fails: bool) -> None:
+    def durability() -> int:
+        return int(database.connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    database, full = Database(path), 2
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), database.transaction(at_leisure=True):
+        assert durability() < full
+        assert 1 / (0 if fails else 1)
+    assert durability() == full
+    with database.transaction(), database.transaction(at_leisure=True):  # the outer one decides
+        assert durability() == full
+    database.close()
 
 
 def test_what_was_stored_survives_a_killed_process(path: Path, processes: Any) -> None:

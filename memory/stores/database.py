@@ -49,8 +49,12 @@ class Database:
                 raise
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything written inside the block is committed together, or, if it raises, not at all. May be nested."""
+    def transaction(self, *, at_leisure: bool = False) -> Iterator[None]:
+        """Everything written inside the block is committed together, or, if it raises, not at all. May be nested.
+
+        With `at_leisure` the disk is not waited for: a killed process loses nothing, a power cut may lose what no later
+        transaction has followed, and nothing else.
+        """
         with self._lock, self.errors():
             if self._depth:
                 self._depth += 1
@@ -59,9 +63,11 @@ class Database:
                 finally:
                     self._depth -= 1
                 return
-            self.connection.execute("BEGIN IMMEDIATE")
-            self._depth = 1
+            if at_leisure:
+                self.connection.execute("PRAGMA synchronous = NORMAL")
             try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                self._depth = 1
                 yield
                 self.connection.execute("COMMIT")
             except BaseException:  # raised again: an interrupt, too, ends the transaction
@@ -70,6 +76,8 @@ class Database:
                 raise
             finally:
                 self._depth = 0
+                if at_leisure:
+                    self.connection.execute("PRAGMA synchronous = FULL")
 
     def one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         with self._lock, self.errors():

@@ -18,7 +18,7 @@ class PredictionTable:
     _database: Database
 
     def remember_prediction(self, prediction: Prediction) -> None:
-        with self._database.transaction():
+        with self._database.transaction(at_leisure=True):  # the answer waits for it, and the incident is on the disk
             self._database.connection.execute(
                 "INSERT INTO prediction (incident_id, at, root_cause, failure_type, confidence, matches, engine,"
                 " raw_confidence, type_stated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
