@@ -36,7 +36,8 @@ from scipy.optimize import minimize
 from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
 from threadpoolctl import threadpool_limits
 
-from incidentos.memory.probability import CEILING, Match, matches_of, probability
+from incidentos.memory.incident import Incident, Resolution
+from incidentos.memory.probability import CEILING, Evidence, Match, matches_of, probability
 from incidentos.memory.recall import Query
 
 SETS = ("alert2runbook", "paraphrase-known-item", "incident-links")
@@ -53,6 +54,10 @@ REPORTS = {
     "reports": ("rest", "beyond", "letters", "same_service"),
     "reports_words_alone": ("beyond", "letters", "same_service"),
 }
+WEIGHT_OF_PAIR, WEIGHT_OF_TITLE, WEIGHT_OF_JUDGED = 1 / 8, 1 / 16, 0.6
+"""How much an answer to the pairs tells, of which there are eight for each text, one to its title alone, and one to a query of the
+judged sets, for which there are two."""
+
 NEARNESS_OF_REPORTS = 2.0
 """Log-odds that the same hour adds to a report that is alike: a judgment, as the pairs lie far apart in time."""
 
@@ -74,13 +79,15 @@ HEAD = ("", "right", "AUROC", "ECE", "Brier", "right where 85 % or more is state
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to one query: its first match, and whether that is right."""
+    """One answer to one query: its first match, and whether that is right; `with_cause` is the same as if each document had a
+    cause of its own, apart from its text, so that the brief ones are reports."""
 
     set_name: str
     query_id: str
     novel: bool
     document: str
     match: Match
+    with_cause: Match
     right: bool
 
 
@@ -105,9 +112,17 @@ def answers(bench: Path, cache: Path, *, vectors: bool) -> list[Answer]:
                         matches = matches_of(memory.recall.find(query, 24, scope), about.failure_type)
                     document = documents.set_id[matches[0].incident.id]
                     right = not is_novel and document in relevant[question.id]
-                    found.append(Answer(name, question.id, is_novel, document, matches[0], right))
+                    with_cause = next(
+                        m for m in _with_causes(matches, about) if m.incident.id == matches[0].incident.id
+                    )
+                    found.append(Answer(name, question.id, is_novel, document, matches[0], with_cause, right))
         print(f"{name}: asked", file=sys.stderr, flush=True)
     return found
+
+
+def _with_causes(matches: Sequence[Match], about: Incident) -> list[Match]:
+    hits = [replace(m.hit, incident=replace(m.incident, resolution=Resolution(m.incident.id))) for m in matches]
+    return matches_of(hits, about.failure_type)
 
 
 def judgments(folder: Path) -> dict[str, set[str]]:
@@ -119,7 +134,7 @@ def judgments(folder: Path) -> dict[str, set[str]]:
     return relevant
 
 
-def table(found: Sequence[Answer | PairAnswer], names: Sequence[str]) -> npt.NDArray[np.float64]:
+def table(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float64]:
     """The evidence, shape (answers, names)."""
     return np.array([[float(getattr(answer.match.evidence, name) or 0.0) for name in names] for answer in found])
 
@@ -128,7 +143,7 @@ def fit(
     features: npt.NDArray[np.float64],
     right: npt.NDArray[np.bool_],
     most_of_last: float = math.inf,
-    weight: float = 1.0,
+    weight: float | npt.NDArray[np.float64] = 1.0,
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Intercept and weights of the greatest likelihood, less the penalty. No weight is negative: what speaks for a match in
     words never speaks against it in the figure.
@@ -137,7 +152,7 @@ def fit(
         features: the evidence, shape (answers, features).
         right: which answers are.
         most_of_last: what the last weight may come to.
-        weight: how much an answer tells, where a query has several.
+        weight: how much an answer tells, shape (answers,) or one for all.
     """
     spread = features.std(axis=0)
     spread[spread == 0] = 1.0
@@ -147,9 +162,11 @@ def fit(
         sure = 1 / (1 + np.exp(-(guess[0] + scaled @ guess[1:])))
         p = CEILING * sure
         slope = np.where(right, -1 / p, 1 / (1 - p)) * p * (1 - sure)
-        likelihood = weight * np.log(np.where(right, p, 1 - p)).sum()
+        likelihood = (weight * np.log(np.where(right, p, 1 - p))).sum()
         penalised = np.append(0.0, guess[1:] / STRENGTH)
-        return penalised @ guess / 2 - likelihood, penalised + weight * np.append(slope.sum(), slope @ scaled)
+        return penalised @ guess / 2 - likelihood, penalised + np.append(
+            (weight * slope).sum(), (weight * slope) @ scaled
+        )
 
     most = [math.inf] * (len(spread) - 1) + [most_of_last * spread[-1]]
     bounds = [(-math.inf, math.inf), *((0.0, bound) for bound in most)]
@@ -169,16 +186,19 @@ def cross_validated(
     right: npt.NDArray[np.bool_],
     queries: Sequence[Hashable],
     seed: int = 0,
-    **how: float,
+    most_of_last: float = math.inf,
+    weight: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """The probability of each answer, by the model that was fitted, as `how` says, without the answers to its query; the seed
+    """The probability of each answer, by the model that was fitted, as `fit` does, without the answers to its query; the seed
     deals the parts."""
+    weights = np.ones(len(right)) if weight is None else weight
     known = sorted(set(queries))  # type: ignore[type-var] # each caller's are of one kind
     part = dict(zip(known, np.random.default_rng(seed).permutation(len(known)) % FOLDS, strict=True))
     of = np.array([part[query] for query in queries])
     result = np.zeros(len(right))
     for number in range(FOLDS):
-        model = fit(features[of != number], right[of != number], **how)
+        others = of != number
+        model = fit(features[others], right[others], most_of_last, weights[others])
         result[of == number] = stated(features[of == number], *model)
     return result
 
@@ -224,9 +244,31 @@ def ladder(bench: Path, cache: Path) -> tuple[list[Answer], list[float]]:
                 ranking, sure = answer(question, replace(scope, exclude=scope.exclude | removed))
                 document = documents.set_id[ranking[0]]
                 right = not novel and document in relevant[question.id]
-                found.append(Answer(name, question.id, novel, document, None, right))  # type: ignore[arg-type]
+                found.append(Answer(name, question.id, novel, document, None, None, right))  # type: ignore[arg-type]
                 confidence.append(sure)
     return found, confidence
+
+
+def _of_reports(asked: Sequence[PairAnswer], judged: Sequence[Answer]) -> list[Evidence]:
+    return [answer.match.evidence for answer in asked] + [answer.with_cause.evidence for answer in judged]
+
+
+def _beside_rivals(p: npt.NDArray[np.float64], matches: Sequence[Match]) -> npt.NDArray[np.float64]:
+    """p beside the rivals that the served model saw, shape (answers,): the odds of a match alone and those that are stated tell
+    how much theirs were."""
+    alone = np.array([probability(match.evidence) for match in matches])
+    of_rivals = np.array([match.probability for match in matches])
+    of_rivals = alone / (1 - alone) / of_rivals - 1 / (1 - alone)
+    odds = p / (1 - p)
+    return np.asarray(odds / (1 + odds + np.maximum(0.0, of_rivals)))
+
+
+def _between(
+    documents: npt.NDArray[np.float64], reports: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """What is stated between the two, as `memory.probability.probability` does, shape of each (answers,)."""
+    of_document, of_report = (np.log(p / (CEILING - p)) for p in (documents, reports))
+    return np.asarray(CEILING / (1 + np.exp(-((1 - shares) * of_document + shares * of_report))))
 
 
 def row(name: str, bench: Path, found: Sequence[Answer], deals: Sequence[Sequence[float]]) -> list[str]:
@@ -275,15 +317,16 @@ def main() -> int:
         return 0
     threadpool_limits(1)  # the regressions are so small that threads only wait for each other
     models = {}
+    documents: dict[str, tuple[list[Answer], npt.NDArray[np.float64]]] = {}
     rows: list[list[str]] = []
     pictured: dict[str, list[list[float]]] = {}
     for name, features in FEATURES.items():
         found = answers(bench, args.cache, vectors=name == "with_vectors")
         right = np.array([answer.right for answer in found])
         evidence, queries = table(found, features), [(answer.set_name, answer.query_id) for answer in found]
-        how = {"most_of_last": MOST_NEARNESS}
-        deals = [cross_validated(evidence, right, queries, seed, **how) for seed in range(DEALS)]
-        models[name] = fit(evidence, right, **how)
+        deals = [cross_validated(evidence, right, queries, seed, MOST_NEARNESS) for seed in range(DEALS)]
+        models[name] = fit(evidence, right, MOST_NEARNESS)
+        documents[name] = found, deals[0]
         rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, [deal.tolist() for deal in deals]))
         if name == "with_vectors":
             pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(deals[0], right, strict=True)]
@@ -301,21 +344,44 @@ def main() -> int:
         )
     )
     of_pairs: list[str] = []
-    for name, features in REPORTS.items():
+    for (name, features), (judged, as_documents) in zip(REPORTS.items(), documents.values(), strict=True):
         asked = list(pairs.answers(fast_embedder(args.cache), vectors=name == "reports"))
-        right = np.array([answer.right for answer in asked])
-        evidence, weight = table(asked, features), 1 / (2 * len(pairs.MEMORIES))
-        p = cross_validated(evidence, right, [answer.group for answer in asked], weight=weight)
+        right = np.array([answer.right for answer in [*asked, *judged]])
+        evidence = np.array(
+            [[float(getattr(e, feature) or 0.0) for feature in features] for e in _of_reports(asked, judged)]
+        )
+        shares = [answer.with_cause.evidence.report for answer in judged]
+        weight = np.array(
+            [WEIGHT_OF_TITLE if a.title_alone else WEIGHT_OF_PAIR for a in asked]
+            + [WEIGHT_OF_JUDGED * share for share in shares]
+        )
+        queries = [("pairs", str(a.group)) for a in asked] + [(a.set_name, a.query_id) for a in judged]
+        p = cross_validated(evidence, right, queries, weight=weight)
         models[name] = fit(evidence, right, weight=weight)
-        title = f"## {name.replace('_', ', ', 1).replace('_', ' ').capitalize()}"
-        of_pairs += [title, table_of(pairs.HEAD, pairs.rows(asked, p.tolist()))]
+        p = _beside_rivals(p, [answer.match for answer in asked] + [answer.with_cause for answer in judged])
+        told = f"{name.replace('_', ', ', 1).replace('_', ' ').capitalize()}"
+        for title_alone in (False, True):
+            its = [number for number, answer in enumerate(asked) if answer.title_alone is title_alone]
+            of_pairs += [
+                f"## {told}" + (", asked by the title alone" if title_alone else ""),
+                table_of(pairs.HEAD, pairs.rows([asked[number] for number in its], p[its].tolist())),
+            ]
+        between = _between(as_documents, p[len(asked) :], np.array(shares))
+        of_pairs += [
+            f"## {told}: the judged sets, as if each document had a cause apart",
+            table_of(HEAD, [row("IncidentOS", bench, judged, [between.tolist()])]),
+        ]
         if name == "reports":
-            served = [probability(replace(answer.match.evidence, is_report=False)) for answer in asked]
-            of_pairs += ["## The same, judged as documents", table_of(pairs.HEAD, pairs.rows(asked, served))]
+            its_whole = [answer for answer in asked if not answer.title_alone]
+            served = [probability(replace(answer.match.evidence, report=0.0)) for answer in its_whole]
+            of_pairs += [
+                "## Reports, if they were judged as documents",
+                table_of(pairs.HEAD, pairs.rows(its_whole, served)),
+            ]
         print(f"{name}: asked", file=sys.stderr, flush=True)
     about_pairs = (
-        "The pairs of `bench/pairs.py`, by the model of reports, cross-validated in the same way, by group (one deal). The last "
-        "two columns are the means for each of the three that are the same trouble, and for each of the three that are not."
+        "The pairs of `bench/pairs.py`, by the model of reports, which is fitted to them and to the brief documents of the judged "
+        "sets; cross-validated by query and group (one deal). The last six columns are means of p."
     )
     report = "\n\n".join((report, about_pairs, *of_pairs))
     print(report)

@@ -7,7 +7,7 @@ others as they were noticed: three that turned out to be the same trouble (in mu
 the same title) and three that turned out to be another (under a title of the same form, under another title, and either under
 the same title or an everyday one). Both sides are of the same lengths.
 
-Each of the six is asked of four memories, with its service and without: of the record alone; of all groups' records; of
+Each of the six is asked of four memories, with its service and without, and by its title alone, too: of the record alone; of all groups' records; of
 these and the other trouble of every service; and of all records but the one that it belongs to. The first match is judged; it is
 right where it is the record and the trouble the same. The retrieval sets say little of this: what is removed from them to
 make a query novel seldom leaves other trouble of the same service behind.
@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,15 @@ Group = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class PairAnswer:
     """The first match for one of the six of a group. `alike` says whether it is the same trouble as the record, `place` which
-    of the three it is."""
+    of the three it is, `same_title` whether it has the record's, but for numbers."""
 
     group: int
     alike: bool
     place: int
+    same_title: bool
     memory: str
     service_stated: bool
+    title_alone: bool
     match: Match
     right: bool
 
@@ -105,12 +109,16 @@ def _half(groups: Sequence[Group], half: range, embedder: Embedder, *, vectors: 
             for place, text in enumerate(groups[number][kind]):
                 hidden = {f"other-{number}-{place}"} if kind == "unlike" else set()
                 hidden |= {f"record-{number}"} if name == MEMORIES[3] else set()
-                for stated in (True, False):
-                    about = noticed(groups[number], text, "asked")
+                same_title = _words(text["title"]) == _words(groups[number]["record"]["title"])
+                whole, title = text, {**text, "description": ""}
+                for stated, asked in product((True, False), (whole, title) if text["description"] else (whole,)):
+                    about = noticed(groups[number], asked, "asked")
                     about = about if stated else replace(about, service=None)
                     match = first(memory, about, Scope(exclude=frozenset(hidden)), vectors=vectors)
                     right = kind == "alike" and match.incident.id == f"record-{number}"
-                    yield PairAnswer(number, kind == "alike", place, name, stated, match, right)
+                    yield PairAnswer(
+                        number, kind == "alike", place, same_title, name, stated, asked is title, match, right
+                    )
 
     for number in half:
         with memory_of(_as_set([records[number]]), embedder) as memory:
@@ -148,26 +156,32 @@ def figures(p: Sequence[float], right: Sequence[bool]) -> dict[str, float]:
     }
 
 
+KINDS: Mapping[str, Callable[[PairAnswer], bool]] = {
+    "p, much the same words": lambda a: a.alike and a.place == 0,
+    "other words": lambda a: a.alike and a.place == 1,
+    "the same title": lambda a: a.alike and a.place == 2,
+    "other trouble, a title of that form": lambda a: not a.alike and a.place == 0,
+    "the same title ": lambda a: not a.alike and a.place == 2 and a.same_title,
+    "any title": lambda a: not a.alike and a.place > 0 and not a.same_title,
+}
+HEAD = ("memory", "answers", "AUROC", "ECE", "Brier", "right where 85 % or more is stated", *KINDS)
+
+
 def rows(found: Sequence[PairAnswer], p: Sequence[float]) -> list[list[str]]:
-    """A row for each memory: the figures, and p on average for the six of a group."""
+    """A row for each memory: the figures, and p on average for each kind of text."""
     stated, table = np.array(p), []
     for name in MEMORIES:
         its = np.array([answer.memory == name for answer in found])
         told = figures(stated[its], [answer.right for answer in found if answer.memory == name])
-        means = [
-            " ".join(
-                f"{stated[its & np.array([a.alike is alike and a.place == place for a in found])].mean():.2f}"
-                for place in range(3)
-            )
-            for alike in (True, False)
-        ]
+        means = [f"{stated[its & np.array([kind(a) for a in found])].mean():.2f}" for kind in KINDS.values()]
         sure = f"{told['right']:.0%} of {told['sure']}" if told["sure"] else "none"
         auroc = "–" if np.isnan(told["auroc"]) else f"{told['auroc']:.3f}"
         table.append([name, str(int(its.sum())), auroc, f"{told['ece']:.3f}", f"{told['brier']:.3f}", sure, *means])
     return table
 
 
-HEAD = ("memory", "answers", "AUROC", "ECE", "Brier", "right where 85 % or more is stated", "p, the same", "p, another")
+def _words(title: str) -> str:
+    return re.sub(r"\d+", "", title).casefold()
 
 
 def _as_set(incidents: Sequence[Incident]) -> RetrievalSet:
@@ -181,8 +195,10 @@ def main() -> int:
     parser.add_argument("--words", action="store_true", help="recall by words alone")
     args = parser.parse_args()
     found = list(answers(fast_embedder(args.cache), vectors=not args.words))
-    for row in (HEAD, *rows(found, [answer.match.probability for answer in found])):
-        print(" | ".join(row))
+    for title_alone in (False, True):
+        its = [answer for answer in found if answer.title_alone is title_alone]
+        for row in (HEAD, *rows(its, [answer.match.probability for answer in its])):
+            print(" | ".join(row))
     return 0
 
 

@@ -10,10 +10,11 @@ An alert may be short, and then its letters tell; or long, and then only its fir
 advice that no record repeats. Either is enough, so the two are joined as two independent witnesses are (`Evidence.held`),
 not added: where all letters are held, the first sentence says nothing new.
 
-That is so of documents: runbooks, postmortems, a status page's accounts. A record of this tracker tells what was seen apart
-from its cause, in the words of an alert, and most of what is stored beside it is other trouble of the same few services: there
-the names and the titles are much the same whatever broke, and what counts is what the description says beyond them
-(`_is_report`). Such a record is judged by a model of its own, which no rival moves.
+That is so of documents: runbooks, postmortems, a status page's accounts. A report of one's own tells what was seen, briefly and
+in the words of an alert, and most of what is stored beside it is other trouble of the same few services: there the names and
+the titles are much the same whatever broke, and what counts is what the description says beyond them. Reports are judged
+by a model of their own, one by one, and share their odds with the best rival; what is somewhere between (`_report`) gets a p
+between the two.
 
 The weights stand in `probability.toml`, written by `bench/fit_confidence.py`.
 """
@@ -23,7 +24,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -32,7 +33,7 @@ import numpy as np
 from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
 from .recall import TYPICAL_QUERY, Hit
-from .rivals import Figures, leads
+from .rivals import Figures, Rivals, best_of_rivals, leads, rivals_of
 
 COUNTS_FROM = 0.57
 """A match of at least this probability counts. Two of them give 1 − 0.8·0.43² = 85 %, the ladder's second step."""
@@ -87,6 +88,17 @@ going on in the same hour and is not alike gains nothing by that. It begins at w
 documents, and of reports the median one; of letters it ends by so much above the noise."""
 
 
+_BRIEF = 800, 1600
+"""Characters of text up to which an incident is a report, and from which on it is a document, such as a postmortem. The pairs that
+reports are fitted to have 1,000 at most."""
+
+_UNRELATED = 0.2
+"""The p up to which a rival leaves a report as it is; measured on the pairs, .2 and .3 tie, 0 loses where there is no rival."""
+
+_SAID = 20.0
+"""Nats that a query has to say before the letters that a report holds of it count in full: one word stands in anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What speaks for one match.
@@ -94,7 +106,8 @@ class Evidence:
     `held` is how much of the query the incident holds, by its letters or by a lead in its first sentence (−1 to 1, see
     `_held`). `agreement` is the mean, over the arms, of tanh(lead / spread), where the lead is what the hit has over the
     best rival (−1 to 1). `lead_title` is the lead in the cosine of the first sentence and the heading (None without vectors).
-    By these a document is judged; a report (`is_report`) by `letters`, `beyond` and `rest`, which are those of `Closeness`.
+    By these a document is judged; a report by `letters`, `beyond` and `rest`, which are those of `Closeness`, but that the letters
+    of a query that says less than _SAID count in proportion. `report` is how far it is one, 0 to 1.
 
     `nearness` in time is 1 for an incident of the same hour that is alike and 0 from a week on, where it is not alike, or
     where service or failure type tell the two apart. Then what the records say; `elsewhere` is −1 where both name a service
@@ -111,7 +124,7 @@ class Evidence:
     letters: float = 0.0
     beyond: float = 0.0
     rest: float | None = None
-    is_report: bool = False
+    report: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +162,11 @@ class Model:
     intercept: float
     weights: Mapping[str, float]
 
-    def probability(self, evidence: Evidence) -> float:
-        """The probability that a match with that evidence is the same problem."""
-        log_odds = self.intercept + sum(
+    def log_odds(self, evidence: Evidence) -> float:
+        """The log-odds of a match with that evidence."""
+        return self.intercept + sum(
             weight * float(getattr(evidence, name) or 0.0) for name, weight in self.weights.items()
         )
-        return CEILING / (1 + math.exp(-log_odds))
 
 
 @cache
@@ -175,19 +187,21 @@ def models() -> Mapping[str, Model]:
 
 
 def probability(evidence: Evidence) -> float:
-    """The probability that a match is the same problem."""
-    if evidence.is_report:
-        name = "reports_words_alone" if evidence.rest is None else "reports"
-    else:
-        name = "words_alone" if evidence.lead_title is None else "with_vectors"
-    return models()[name].probability(evidence)
+    """The probability that a match is the same problem, 0 to CEILING."""
+    by_words = evidence.lead_title is None
+    document = models()["words_alone" if by_words else "with_vectors"]
+    report = models()["reports_words_alone" if by_words else "reports"]
+    share = evidence.report
+    log_odds = (1 - share) * document.log_odds(evidence) + share * report.log_odds(evidence)
+    return CEILING / (1 + math.exp(-log_odds))
 
 
 def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, service: str | None = None) -> list[Match]:
     """The hits of one query as matches, in the order in which they are best read.
 
-    They are ordered by the fused score, in standard deviations, and what the records say, not by the probability: that
-    is fitted to say how sure a first hit is, and orders the hits worse than the score (`bench/README.md`).
+    Documents are ordered by the fused score, in standard deviations, and what the records say, not by the probability: that
+    is fitted to say how sure a first hit is, and orders them worse than the score (`bench/README.md`). Reports are ordered by
+    it, and better so.
 
     Args:
         hits: what recall found, best first.
@@ -198,38 +212,58 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
         return []
     same_type = [kind is not FailureType.OTHER and kind is hit.incident.failure_type for hit in hits]
     same_service = [_same_service(service, hit.incident.service) for hit in hits]
-    order = sorted(range(len(hits)), key=lambda i: -(hits[i].score + same_type[i] + 0.5 * same_service[i]))
+    scores = [hit.score + same_type[i] + 0.5 * same_service[i] for i, hit in enumerate(hits)]
+    order = sorted(range(len(hits)), key=lambda i: -scores[i])
     found = [hits[i] for i in order]
-    lead = _leads(found)
+    rivals = rivals_of(found)
+    lead = _leads(found, rivals)
     agreement = np.nanmean(np.tanh(lead[: len(ARMS)] / _SPREADS), axis=0)
     matches = []
     for place, (i, hit) in enumerate(zip(order, found, strict=True)):
         lead_title = float(lead[_TITLE, place])
-        is_report = _is_report(hit.incident)
+        report = _report(hit.incident)
         evidence = Evidence(
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),
             lead_title=None if math.isnan(lead_title) else lead_title,
-            nearness=0.0
-            if _tells_apart(hit.incident, kind, service)
-            else hit.nearness * _alike(hit, is_report=is_report),
+            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit, report),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
             elsewhere=-1.0 if service and hit.incident.service and not same_service[i] else 0.0,
-            letters=hit.closeness.letters,
+            letters=hit.closeness.letters * min(1.0, hit.asked / _SAID),
             beyond=hit.closeness.beyond,
             rest=hit.closeness.rest,
-            is_report=is_report,
+            report=report,
         )
         matches.append(Match(hit, evidence, probability(evidence)))
-    return matches
+    best = best_of_rivals(np.array([[match.probability for match in matches]]), rivals)[0]
+    matches = [
+        replace(match, probability=_beside(match.probability, float(rival) * match.evidence.report))
+        for match, rival in zip(matches, best, strict=True)
+    ]
+    placed = sorted(zip(matches, order, strict=True), key=lambda its: -_place(its[0], scores[its[1]]))
+    return [match for match, _ in placed]
 
 
-def _leads(hits: Sequence[Hit]) -> Figures:
+def _place(match: Match, score: float) -> float:
+    """Where a match stands: a document by its score, a report by its log-odds on the scale of scores, on which what unrelated
+    incidents reach is 2 to 4, and 8 is a good hit."""
+    report, p = match.evidence.report, match.probability
+    return (1 - report) * score + report * (5 + 2 * math.log(p / (1 - p)))
+
+
+def _beside(p: float, rival: float) -> float:
+    """The probability of a match beside its best rival's: the incident is one of the two at most, so odds are shared, but for
+    those that unrelated ones have, too. Of documents the leads have seen to that."""
+    odds, others = p / (1 - p), max(0.0, rival / (1 - rival) - _UNRELATED / (1 - _UNRELATED))
+    return odds / (1 + odds + others)
+
+
+def _leads(hits: Sequence[Hit], rivals: Rivals) -> Figures:
     """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
     ways = [*ARMS.values(), _OPENING]
     figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
-    return leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
+    return leads(figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]), rivals)
 
 
 def _held(hit: Hit, lead_opening: float) -> float:
@@ -240,9 +274,10 @@ def _held(hit: Hit, lead_opening: float) -> float:
     return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - told)
 
 
-def _is_report(incident: Incident) -> bool:
-    """Whether its text tells what was seen alone: it is open, or how it ended stands apart."""
-    return incident.status is Status.OPEN or incident.resolution is not None
+def _report(incident: Incident) -> float:
+    """How far an incident is a report, 0 to 1: brief, and open or with how it ended apart from what was seen."""
+    apart = incident.status is Status.OPEN or incident.resolution is not None
+    return 1 - _between(len(incident.text), _BRIEF) if apart else 0.0
 
 
 def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> bool:
@@ -253,14 +288,19 @@ def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> 
     return FailureType.OTHER not in (kind, its_kind) and kind is not its_kind
 
 
-def _alike(hit: Hit, *, is_report: bool) -> float:
+def _alike(hit: Hit, report: float) -> float:
     """How alike the incidents are, 0 (what any two share) to 1: a report beyond its heading, a document by its meaning, and
     either by its letters where there are no vectors."""
-    figure, (least, full) = hit.closeness.rest if is_report else hit.best, _REST_ALIKE if is_report else _BEST_ALIKE
-    if figure is None:
-        figure, least = hit.closeness.letters, ARMS["letters"].noise_for(hit.asked)
-        full = least + _LETTERS_ALIKE
-    return min(1.0, max(0.0, (figure - least) / (full - least)))
+    if hit.best is None or hit.closeness.rest is None:
+        least = ARMS["letters"].noise_for(hit.asked)
+        return _between(hit.closeness.letters, (least, least + _LETTERS_ALIKE))
+    of_document, of_report = _between(hit.best, _BEST_ALIKE), _between(hit.closeness.rest, _REST_ALIKE)
+    return (1 - report) * of_document + report * of_report
+
+
+def _between(figure: float, ends: tuple[float, float]) -> float:
+    """0 up to the first end, 1 from the other on."""
+    return min(1.0, max(0.0, (figure - ends[0]) / (ends[1] - ends[0])))
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

@@ -53,9 +53,6 @@ HEADING_SHARE = 0.7
 """How much of a heading's vector is taken from that of the whole text, to have what the text says beyond it. Measured on pairs
 of incidents of one service, .6 to .8 tie; it tells as well as a vector of the description, which need not be made."""
 
-_ALL_HEADING = 0.995
-"""Cosine from which on a text is its heading and little else."""
-
 SNAPSHOT_FROM = 2000
 """Incidents from which on the index is kept on disk: fewer are read faster than a person notices."""
 
@@ -315,9 +312,7 @@ class Recall:
             return [None] * len(slots), [None] * len(slots)
         headings, wholes = self._semantic.headings(slots), self._semantic.wholes(slots)
         titles = headings @ (query.vector if query.opening is None else query.opening)
-        # A text that is all heading has nothing beyond it: there the whole is compared.
-        shares = HEADING_SHARE * (np.einsum("ij,ij->i", headings, wholes) < _ALL_HEADING)
-        beyond = wholes - shares[:, None] * headings
+        beyond = wholes - HEADING_SHARE * headings
         rests = beyond @ query.vector / np.maximum(np.linalg.norm(beyond, axis=1), 1e-6)
         known = np.any(headings, axis=1)
         return (

@@ -103,19 +103,69 @@ def test_a_report_is_judged_by_what_it_says_beyond_the_names(make: Make) -> None
     same = replace(title, letters=0.2, heading=0.1, opening=0.1, title=0.2, beyond=0.5, rest=0.6)
 
     def p(closeness: Closeness, cause: str | None) -> float:
-        of = hit(make("one", cause, service="vault"), closeness, lexical=0.3, best=0.5)
-        return matches_of([of], service="vault")[0].probability
+        of = hit(make("one", cause), closeness, lexical=0.3, best=0.5)
+        return matches_of([of])[0].probability
 
     assert p(title, "the disk was full") < 0.3 < COUNTS_FROM < p(same, "the disk was full")
     assert p(same, None) < COUNTS_FROM < p(title, None)
 
 
-def test_an_open_incident_is_a_report_and_no_rival_makes_a_report_doubtful(make: Make) -> None:
-    told = replace(NEAR, beyond=0.5, rest=0.5)
-    past = replace(make("one"), status=Status.OPEN)
-    alone = matches_of([hit(past, told)])[0]
-    assert alone.evidence.is_report
-    assert matches_of([hit(past, told), hit(make("two"), score=7.9, axis=1)])[0].probability == alone.probability
+def test_reports_of_two_problems_share_their_odds_and_are_ordered_by_them(make: Make) -> None:
+    """An alert is one of the two at most; what is not alike, or the same problem, takes nothing away."""
+    near = replace(NEAR, beyond=0.5, rest=0.5)
+    best = hit(make("one", "the pool was too small"), near)
+    rivals = [hit(make("two", "a certificate ran out"), near, score=9.9, axis=n) for n in (1, 2)]
+    alone, beside, among = (matches_of([*rivals[:n], best])[-1].probability for n in (0, 1, 2))
+    assert alone > 0.9
+    assert beside == pytest.approx(among)
+    assert 0.4 < beside < COUNTS_FROM
+    weak = hit(make("two", "a certificate ran out"), replace(FAR, beyond=0.0, rest=0.0), score=9.9, axis=1)
+    found = matches_of([weak, best])
+    assert [match.incident.id for match in found] == ["one", "two"]
+    assert found[0].probability == pytest.approx(alone)
+    sibling = hit(make("two", "the pool was too small again"), near, axis=1)
+    assert matches_of([best, sibling])[0].probability == pytest.approx(alone)
+
+
+def test_an_open_incident_is_a_report(make: Make) -> None:
+    assert matches_of([hit(replace(make("one"), status=Status.OPEN))])[0].evidence.report == 1.0
+
+
+def test_a_report_is_brief_and_tells_its_cause_apart(make: Make) -> None:
+    def share(length: int, cause: str | None) -> float:
+        return matches_of([hit(make("one", cause, description="x" * length))])[0].evidence.report
+
+    assert share(200, "a cause") == 1
+    assert share(200, None) == share(5000, "a cause") == 0
+    assert 0 < share(1400, "a cause") < share(1000, "a cause") < 1
+
+
+@pytest.mark.parametrize("cause", [None, "a cause"])
+@pytest.mark.parametrize("length", [10, 1200, 5000])
+def test_to_state_the_right_service_is_worth_more_than_none_and_another_less(
+    make: Make, length: int, cause: str | None
+) -> None:
+    past = make("one", cause, description="x" * length, service="cart")
+    half = Closeness(0.5, 0.5, 0.5, 0.5, beyond=0.3, rest=0.4)
+    right, none, other = (matches_of([hit(past, half)], service=s)[0].probability for s in ("cart", None, "search"))
+    assert right > none > other
+
+
+def test_what_lies_between_a_report_and_a_document_is_stated_between_them() -> None:
+    evidence = Evidence(0.9, 0.9, 0.3, letters=0.2, beyond=0.1, rest=0.1)
+    document, between, report = (probability(replace(evidence, report=share)) for share in (0.0, 0.5, 1.0))
+    assert document > between + 0.1 > report + 0.2
+
+
+def test_letters_of_a_report_count_as_far_as_the_query_says_something(make: Make) -> None:
+    """A word stands in anything: "timeout", all of whose letters a report holds."""
+
+    def p(letters: float, nats: float) -> float:
+        words = Closeness(letters, 0.2, 0.2, 0.2, beyond=0.1, rest=0.2)
+        return matches_of([hit(make("one", "a cause"), words, asked=nats)])[0].probability
+
+    assert p(0.2, 60.0) + 0.2 < p(0.9, 60.0) == p(0.9, 30.0)
+    assert p(1.0, 4.0) < 0.3
 
 
 def test_a_report_of_the_same_hour_counts_more_where_it_is_alike_beyond_its_heading(make: Make) -> None:
@@ -185,9 +235,9 @@ def test_no_evidence_for_a_match_lowers_its_probability(
     held: float, agreement: float, lead_title: float | None, nearness: float
 ) -> None:
     """Whatever the evidence, p lies between 0 and 1, and more of any of it never lowers it."""
-    for is_report in (False, True):
+    for report in (0.0, 0.5, 1.0):
         evidence = Evidence(held, agreement, lead_title, nearness, letters=held, beyond=nearness, rest=lead_title)
-        _never_lower(replace(evidence, is_report=is_report))
+        _never_lower(replace(evidence, report=report))
 
 
 def _never_lower(evidence: Evidence) -> None:
@@ -195,7 +245,7 @@ def _never_lower(evidence: Evidence) -> None:
     assert 0 <= p <= CEILING < 1
     for field in fields(Evidence):
         value = getattr(evidence, field.name)
-        if value is not None and field.name != "is_report":
+        if value is not None and field.name != "report":
             more = True if isinstance(value, bool) else value + 0.1
             assert probability(replace(evidence, **{field.name: more})) >= p
 

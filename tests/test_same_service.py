@@ -89,32 +89,39 @@ def test_other_trouble_of_the_service_does_not(
     assert match.probability < COUNTS_FROM - 0.15
 
 
-def test_the_names_that_both_state_are_no_evidence(incident: Make) -> None:
-    def beyond(text: str, **past: Any) -> float:
+@pytest.fixture
+def beyond(incident: Make) -> Callable[..., float]:
+    """What a text and a past incident share beyond the names."""
+
+    def share(text: str, **past: Any) -> float:
         telling = {term: rarity(0.0, 0, background().term(term)) for term in terms(text)}
         return CloseLook(text, telling, Grams(()), [Reading(incident("past", **past))], [None], [None]).at(0).beyond
 
-    sealed = {
-        "title": "Vault sealed on vault-2",
-        "description": "auto-unseal fails with AccessDenied",
-        "service": "vault",
-    }
-    assert beyond("Vault audit disk full on vault-2\naudit.log at 91 % of the volume", **sealed) < 0.05
-    assert beyond("Vault down\nunseal fails: AccessDenied", **sealed) > 0.6
-    assert beyond("Vault down\nclients fail", **{**sealed, "resolution": Resolution("clients were down")}) > 0.3
-    assert beyond("Vault sealed on vault-2", **sealed) == 0.0  # nothing but names
-    assert beyond("", **sealed) == beyond("?!\n\n", **sealed) == 0.0
+    return share
 
 
-def test_a_long_record_is_searched_by_passages(incident: Make) -> None:
-    """A pasted log holds a bit of everything, here and there."""
-    filler = "something quite different happened over there " * 60
-    text = "grafana blank\nredis evicts keys while kafka rebalances"
-    telling = dict.fromkeys(terms(text), 3.0)
+SEALED = {"title": "Vault sealed on vault-2", "description": "auto-unseal fails with AccessDenied", "service": "vault"}
 
-    def beyond(description: str) -> float:
-        past = Reading(incident("past", "a title", description=description))
-        return CloseLook(text, telling, Grams(()), [past], [None], [None]).at(0).beyond
 
-    together = beyond(filler + "redis evicts keys while kafka rebalances" + filler)
-    assert together > beyond(f"redis {filler} evicts keys {filler} kafka {filler} rebalances") + 0.2
+def test_the_names_that_both_state_are_no_evidence(beyond: Callable[..., float]) -> None:
+    assert beyond("Vault audit disk full on vault-2\naudit.log at 91 % of the volume", **SEALED) < 0.05
+    assert beyond("Vault down\nunseal fails: AccessDenied", **SEALED) > 0.5
+    assert beyond("Vault sealed on vault-2", **SEALED) == 0.0  # nothing but names
+    assert beyond("", **SEALED) == beyond("?!\n\n", **SEALED) == 0.0
+
+
+def test_what_it_was_in_the_end_is_compared_too(beyond: Callable[..., float]) -> None:
+    asked = "Vault down\nthe KMS key policy was changed"
+    assert (
+        beyond(asked, **SEALED, resolution=Resolution("the KMS key policy lost the node role"))
+        > beyond(asked, **SEALED) + 0.3
+    )
+
+
+def test_neither_a_talkative_query_nor_a_long_record_makes_much_of_what_is_shared(beyond: Callable[..., float]) -> None:
+    text, more = "Vault down\nauto-unseal fails with AccessDenied", " the dashboards of several teams look strange" * 3
+    alike = beyond(text, **SEALED)
+    assert alike / 2 < beyond(text + more, **SEALED) < alike
+    everything = SEALED["description"] + " " + " ".join(f"word{n} errors timeout login" for n in range(200))
+    assert beyond(text, **{**SEALED, "description": everything}) < alike / 2
+    assert beyond("Login fails\nerrors, timeout", **{**SEALED, "description": everything}) < 0.15

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,3 +112,9 @@ def rarity(holding: Number, documents: int, share: Number) -> Number:
     """
     rate = (holding + STRENGTH * share) / (documents + STRENGTH)
     return np.log1p((SCALE * (1 - rate) + 0.5) / (SCALE * rate + 0.5))  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=20_000)
+def telling_at_large(term: str) -> float:
+    """How telling it is that a text holds a term, in nats, by incident reports at large alone."""
+    return float(rarity(0.0, 0, background().term(term)))

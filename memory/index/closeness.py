@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,6 @@ says less ("deploy failed", "postgres problem") stands in records of anything. M
 _LONGEST_LINE = 300
 """Characters of a first line that are read for names: a query may be one long line."""
 
-REPORT = 200
-"""Terms of an incident that is searched for what a query says beyond the names: a report of 150 words is searched whole, a
-long one by passages, since all of it holds a bit of everything."""
-
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
@@ -44,9 +41,10 @@ class Closeness:
     1, None without vectors.
 
     Two incidents of one service share its name, the product's, and the form of a title, whatever broke. `beyond` leaves out
-    the words of the query's first line and sentence that stand in the document's heading or service: it is the share of the
-    others in the document's best passage, and less where they say less than ENOUGH. `rest` is the cosine of the query and
-    what the document says beyond its heading, −1 to 1, None without vectors.
+    the words of the query's first line and sentence that stand in the document's heading or service: it is what the two share
+    of their other words, the document's cause and steps included, over the geometric mean of what either says, so that
+    neither a talkative query nor a long document makes much of it, and less where one says less than ENOUGH. `rest` is the
+    cosine of the query and what the document says beyond its heading, −1 to 1, None without vectors.
     """
 
     letters: float = 0.0
@@ -80,7 +78,7 @@ class CloseLook:
     ) -> None:
         self._alike = grams.compare(query, [its.texts for its in documents], [its.heading for its in documents])
         self._documents, self._titles, self._rests = documents, titles, rests
-        self._telling = telling
+        self._telling, self._told = telling, sum(telling.values())
         words = [its for word in opening(query).split() if (its := terms(word))]
         self._opening = {term: telling[term] for its in words for term in its if term in telling}
         self._first_line = {*self._opening, *terms(query.split("\n", 1)[0][:_LONGEST_LINE])}
@@ -105,10 +103,13 @@ class CloseLook:
         )
 
     def _beyond(self, document: Reading) -> float:
-        wanted = dict(self._telling)
-        for term in self._first_line & document.names:
-            wanted.pop(term, None)
-        return min(1.0, sum(wanted.values()) / ENOUGH) * best_passage(wanted, document.said, REPORT)
+        names = self._first_line & document.names
+        shared = self._telling.keys() & document.vocabulary - names
+        # Exact sums, since a set has no order.
+        held = math.fsum(self._telling[term] for term in shared)
+        asked = self._told - math.fsum(self._telling.get(term, 0.0) for term in names)
+        said = document.told - math.fsum(document.telling.get(term, 0.0) for term in names)
+        return min(1.0, held / math.sqrt(max(asked, ENOUGH) * max(said, ENOUGH)))
 
 
 def opening(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..incident import Incident
+from .background import telling_at_large
 from .fields import heading, weighted_texts
 from .runs import Runs, runs
 from .tokens import terms
@@ -44,11 +45,21 @@ class Reading:
         return terms(self.incident.text[:_LONGEST])
 
     @cached_property
-    def said(self) -> Sequence[str]:
-        """The terms of its text and of how it was resolved, in order."""
+    def vocabulary(self) -> frozenset[str]:
+        """The terms of its text and of how it was resolved."""
         how = self.incident.resolution
-        texts = [how.root_cause or "", *(step.text for step in how.steps)] if how else []
-        return [*self.terms, *terms(" ".join(texts)[:_LONGEST])]
+        told = [how.root_cause or "", *(step.text for step in how.steps)] if how else []
+        return frozenset([*self.terms, *terms(" ".join(told)[:_LONGEST])])
+
+    @cached_property
+    def telling(self) -> Mapping[str, float]:
+        """How telling each term of its text is at large, in nats."""
+        return {term: telling_at_large(term) for term in self.terms}
+
+    @cached_property
+    def told(self) -> float:
+        """How much its text tells, in nats."""
+        return sum(self.telling.values())
 
     @cached_property
     def names(self) -> frozenset[str]:
