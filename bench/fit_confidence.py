@@ -253,16 +253,6 @@ def _of_reports(asked: Sequence[PairAnswer], judged: Sequence[Answer]) -> list[E
     return [answer.match.evidence for answer in asked] + [answer.with_cause.evidence for answer in judged]
 
 
-def _beside_rivals(p: npt.NDArray[np.float64], matches: Sequence[Match]) -> npt.NDArray[np.float64]:
-    """p beside the rivals that the served model saw, shape (answers,): the odds of a match alone and those that are stated tell
-    how much theirs were."""
-    alone = np.array([probability(match.evidence) for match in matches])
-    of_rivals = np.array([match.probability for match in matches])
-    of_rivals = alone / (1 - alone) / of_rivals - 1 / (1 - alone)
-    odds = p / (1 - p)
-    return np.asarray(odds / (1 + odds + np.maximum(0.0, of_rivals)))
-
-
 def _between(
     documents: npt.NDArray[np.float64], reports: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -358,7 +348,6 @@ def main() -> int:
         queries = [("pairs", str(a.group)) for a in asked] + [(a.set_name, a.query_id) for a in judged]
         p = cross_validated(evidence, right, queries, weight=weight)
         models[name] = fit(evidence, right, weight=weight)
-        p = _beside_rivals(p, [answer.match for answer in asked] + [answer.with_cause for answer in judged])
         told = f"{name.replace('_', ', ', 1).replace('_', ' ').capitalize()}"
         for title_alone in (False, True):
             its = [number for number, answer in enumerate(asked) if answer.title_alone is title_alone]

@@ -54,13 +54,13 @@ def clock(at: datetime) -> Iterator[None]:
         yield
 
 
-async def replay(incidents: list[Incident], memory: IncidentMemory, desk: Desk) -> list[str]:
-    """What became of each analysis, in order: right, wrong or abstained."""
+async def replay(incidents: list[Incident], memory: IncidentMemory, desk: Desk) -> list[tuple[str, float]]:
+    """What became of each analysis, in order: right, wrong or abstained, and what confidence it stated."""
 
     async def quiet(done: float, total: float, message: str) -> None:
         pass
 
-    outcomes: list[str] = []
+    outcomes: list[tuple[str, float]] = []
     for incident in incidents:
         at, resolution = incident.created_at, incident.resolution
         assert at is not None
@@ -76,8 +76,9 @@ async def replay(incidents: list[Incident], memory: IncidentMemory, desk: Desk) 
         assert kept is not None
         assert kept.judgment is not None
         right = kept.judgment.right
-        outcomes.append("abstained" if right is None else "right" if right else "wrong")
-        print(f"{at:%Y-%m-%d} {outcomes[-1]:9} {answer.confidence:4.0%} by {kept.judgment.by:12} {incident.label[:70]}")
+        outcome = "abstained" if right is None else "right" if right else "wrong"
+        outcomes.append((outcome, answer.confidence))
+        print(f"{at:%Y-%m-%d} {outcome:9} {answer.confidence:4.0%} by {kept.judgment.by:12} {incident.label[:70]}")
     return outcomes
 
 
@@ -98,12 +99,15 @@ def main() -> int:
         memory = IncidentMemory(store, BackgroundEmbedder(lambda: fast_embedder(args.cache), store))
         memory.embedder.wait()
         try:
-            outcomes = anyio.run(replay, incidents, memory, Desk(memory, store.path, "replay"))
+            answered = anyio.run(replay, incidents, memory, Desk(memory, store.path, "replay"))
         finally:
             memory.close()
+    outcomes = [outcome for outcome, _ in answered]
     counts = Counter(outcomes)
+    named = [confidence for outcome, confidence in answered if outcome != "abstained"]
     print(
-        f"{len(outcomes)} incidents: {', '.join(f'{counts[kind]} {kind}' for kind in ('right', 'wrong', 'abstained'))}"
+        f"{len(outcomes)} incidents: {', '.join(f'{counts[kind]} {kind}' for kind in ('right', 'wrong', 'abstained'))}; "
+        f"where a cause was named, {sum(named) / (len(named) or 1):.0%} was stated on average"
     )
     if args.json:
         curve: dict[str, list[int]] = {"n": list(range(1, len(outcomes) + 1))}

@@ -13,8 +13,8 @@ not added: where all letters are held, the first sentence says nothing new.
 That is so of documents: runbooks, postmortems, a status page's accounts. A report of one's own tells what was seen, briefly and
 in the words of an alert, and most of what is stored beside it is other trouble of the same few services: there the names and
 the titles are much the same whatever broke, and what counts is what the description says beyond them. Reports are judged
-by a model of their own, one by one, and share their odds with the best rival; what is somewhere between (`_report`) gets a p
-between the two.
+by a model of their own, one by one: where two of different causes are alike, the confidence says so. What is somewhere between
+(`_report`) gets a p between the two.
 
 The weights stand in `probability.toml`, written by `bench/fit_confidence.py`.
 """
@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ import numpy as np
 from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
 from .recall import TYPICAL_QUERY, Hit
-from .rivals import Figures, Rivals, best_of_rivals, leads, rivals_of
+from .rivals import Figures, leads
 
 COUNTS_FROM = 0.57
 """A match of at least this probability counts. Two of them give 1 − 0.8·0.43² = 85 %, the ladder's second step."""
@@ -91,9 +91,6 @@ documents, and of reports the median one; of letters it ends by so much above th
 _BRIEF = 800, 1600
 """Characters of text up to which an incident is a report, and from which on it is a document, such as a postmortem. The pairs that
 reports are fitted to have 1,000 at most."""
-
-_UNRELATED = 0.2
-"""The p up to which a rival leaves a report as it is; measured on the pairs, .2 and .3 tie, 0 loses where there is no rival."""
 
 _SAID = 20.0
 """Nats that a query has to say before the letters that a report holds of it count in full: one word stands in anything."""
@@ -215,8 +212,7 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
     scores = [hit.score + same_type[i] + 0.5 * same_service[i] for i, hit in enumerate(hits)]
     order = sorted(range(len(hits)), key=lambda i: -scores[i])
     found = [hits[i] for i in order]
-    rivals = rivals_of(found)
-    lead = _leads(found, rivals)
+    lead = _leads(found)
     agreement = np.nanmean(np.tanh(lead[: len(ARMS)] / _SPREADS), axis=0)
     matches = []
     for place, (i, hit) in enumerate(zip(order, found, strict=True)):
@@ -236,11 +232,6 @@ def matches_of(hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, servi
             report=report,
         )
         matches.append(Match(hit, evidence, probability(evidence)))
-    best = best_of_rivals(np.array([[match.probability for match in matches]]), rivals)[0]
-    matches = [
-        replace(match, probability=_beside(match.probability, float(rival) * match.evidence.report))
-        for match, rival in zip(matches, best, strict=True)
-    ]
     placed = sorted(zip(matches, order, strict=True), key=lambda its: -_place(its[0], scores[its[1]]))
     return [match for match, _ in placed]
 
@@ -252,18 +243,11 @@ def _place(match: Match, score: float) -> float:
     return (1 - report) * score + report * (5 + 2 * math.log(p / (1 - p)))
 
 
-def _beside(p: float, rival: float) -> float:
-    """The probability of a match beside its best rival's: the incident is one of the two at most, so odds are shared, but for
-    those that unrelated ones have, too. Of documents the leads have seen to that."""
-    odds, others = p / (1 - p), max(0.0, rival / (1 - rival) - _UNRELATED / (1 - _UNRELATED))
-    return odds / (1 + odds + others)
-
-
-def _leads(hits: Sequence[Hit], rivals: Rivals) -> Figures:
+def _leads(hits: Sequence[Hit]) -> Figures:
     """The leads in each of the arms and, last, in the opening, shape (arms + 1, hits)."""
     ways = [*ARMS.values(), _OPENING]
     figures = np.array([[arm.figure(hit) for hit in hits] for arm in ways], dtype=np.float64)  # None becomes NaN
-    return leads(figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]), rivals)
+    return leads(hits, figures, np.array([arm.noise_for(hits[0].asked) for arm in ways]))
 
 
 def _held(hit: Hit, lead_opening: float) -> float:

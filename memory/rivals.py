@@ -18,34 +18,28 @@ SIBLINGS = 0.8
 """Cosine of the whole texts from which two hits are accounts of one problem; measured, 0.8 and 0.9 tie, 0.7 loses."""
 
 Figures = npt.NDArray[np.float64]
-Rivals = npt.NDArray[np.bool_]
-"""Whether each of the first hits is another problem than each hit, shape (hits, first)."""
 
 
-def leads(figures: Figures, noise: Figures, rivals: Rivals) -> Figures:
+def leads(hits: Sequence[Hit], figures: Figures, noise: Figures) -> Figures:
     """What each hit's figures have over those of its best rival, or over the noise where the rivals are below it.
 
     Args:
+        hits: the hits of one query, best first.
         figures: in how far each hit comes near, in several ways, shape (ways, hits); NaN where it has no such figure.
         noise: what the best of unrelated incidents reaches in each way, shape (ways,).
-        rivals: as `rivals_of` gives them.
 
     Returns:
         shape (ways, hits); NaN where the hit has no such figure.
     """
-    return figures - np.maximum(noise[:, None], best_of_rivals(np.nan_to_num(figures, nan=0.0), rivals))
-
-
-def best_of_rivals(figures: Figures, rivals: Rivals) -> Figures:
-    """The greatest figure of each hit's rivals, 0 where it has none, shape of `figures`, (ways, hits)."""
-    theirs = figures[:, None, : rivals.shape[1]]
-    found: Figures = np.where(rivals, theirs, 0.0).max(axis=2, initial=0.0)
+    first = min(FIRST, len(hits))
+    theirs = np.nan_to_num(figures[:, None, :first], nan=0.0)
+    rivals = np.where(_rivals(hits, first), theirs, 0.0).max(axis=2, initial=0.0)
+    found: Figures = figures - np.maximum(noise[:, None], rivals)
     return found
 
 
-def rivals_of(hits: Sequence[Hit]) -> Rivals:
-    """Which of the FIRST hits are another problem than each hit, of one query's, best first."""
-    first = min(FIRST, len(hits))
+def _rivals(hits: Sequence[Hit], first: int) -> npt.NDArray[np.bool_]:
+    """Whether each of the `first` hits is another problem than each hit, shape (hits, first)."""
     alike = np.eye(len(hits), first, dtype=np.bool_)
     with_vector = [place for place, hit in enumerate(hits) if hit.vector is not None]
     if with_vector:

@@ -110,21 +110,14 @@ def test_a_report_is_judged_by_what_it_says_beyond_the_names(make: Make) -> None
     assert p(same, None) < COUNTS_FROM < p(title, None)
 
 
-def test_reports_of_two_problems_share_their_odds_and_are_ordered_by_them(make: Make) -> None:
-    """An alert is one of the two at most; what is not alike, or the same problem, takes nothing away."""
+def test_reports_are_ordered_by_their_probability_and_no_rival_moves_it(make: Make) -> None:
+    """Two that are alike and had different causes both stand: what they come to together is the confidence's matter."""
     near = replace(NEAR, beyond=0.5, rest=0.5)
-    best = hit(make("one", "the pool was too small"), near)
-    rivals = [hit(make("two", "a certificate ran out"), near, score=9.9, axis=n) for n in (1, 2)]
-    alone, beside, among = (matches_of([*rivals[:n], best])[-1].probability for n in (0, 1, 2))
-    assert alone > 0.9
-    assert beside == pytest.approx(among)
-    assert 0.4 < beside < COUNTS_FROM
-    weak = hit(make("two", "a certificate ran out"), replace(FAR, beyond=0.0, rest=0.0), score=9.9, axis=1)
-    found = matches_of([weak, best])
-    assert [match.incident.id for match in found] == ["one", "two"]
-    assert found[0].probability == pytest.approx(alone)
-    sibling = hit(make("two", "the pool was too small again"), near, axis=1)
-    assert matches_of([best, sibling])[0].probability == pytest.approx(alone)
+    best, alike = (hit(make(name, f"{name} {name}"), near, axis=axis) for axis, name in enumerate(("one", "two")))
+    weak = hit(make("three", "a certificate ran out"), replace(FAR, beyond=0.0, rest=0.0), score=9.9, axis=2)
+    found = matches_of([weak, best, alike])
+    assert [match.incident.id for match in found] == ["one", "two", "three"]
+    assert found[0].probability == found[1].probability == matches_of([best])[0].probability > COUNTS_FROM
 
 
 def test_an_open_incident_is_a_report(make: Make) -> None:
