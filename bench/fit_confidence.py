@@ -16,6 +16,7 @@ itself computes the figures, over the sets together; beside them the original's 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
@@ -28,7 +29,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pairs
-from pairs import PairAnswer
 from recall import incident_of, memory_of, original, scope_of
 from run import score
 from run import table as table_of
@@ -37,7 +37,7 @@ from sets import CACHE, bench_folder, fast_embedder, read_questions, read_set
 from threadpoolctl import threadpool_limits
 
 from incidentos.memory.incident import Incident, Resolution
-from incidentos.memory.probability import CEILING, Evidence, Match, matches_of, probability
+from incidentos.memory.probability import CEILING, Match, matches_of, probability
 from incidentos.memory.recall import Query
 
 SETS = ("alert2runbook", "paraphrase-known-item", "incident-links")
@@ -74,26 +74,27 @@ FOLDS = DEALS = 10
 SURE = 0.85
 """Stated probability from which an answer is called sure, as in `score.py`."""
 
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
 HEAD = ("", "right", "AUROC", "ECE", "Brier", "right where 85 % or more is stated", "answerable ones that reach it")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to one query: its first match, and whether that is right; `with_cause` is the same as if each document had a
-    cause of its own, apart from its text, so that the brief ones are reports."""
+    """One answer to one query: its first match, and whether that is right."""
 
     set_name: str
     query_id: str
     novel: bool
     document: str
     match: Match
-    with_cause: Match
     right: bool
 
 
-def answers(bench: Path, cache: Path, *, vectors: bool) -> list[Answer]:
-    """Ask everything."""
-    found: list[Answer] = []
+def answers(bench: Path, cache: Path, *, vectors: bool) -> tuple[list[Answer], list[Answer]]:
+    """Ask everything: the answers, and the same as if each document had a cause of its own, apart from its text, so that the
+    brief ones are reports."""
+    found: tuple[list[Answer], list[Answer]] = ([], [])
     for name in SETS:
         folder = bench / name
         documents, relevant = read_set(folder), judgments(folder)
@@ -110,18 +111,21 @@ def answers(bench: Path, cache: Path, *, vectors: bool) -> list[Answer]:
                     else:
                         query = Query(question.text, None, question.created_at)
                         matches = matches_of(memory.recall.find(query, 24, scope), about.failure_type)
-                    document = documents.set_id[matches[0].incident.id]
-                    right = not is_novel and document in relevant[question.id]
-                    with_cause = next(
-                        m for m in _with_causes(matches, about) if m.incident.id == matches[0].incident.id
-                    )
-                    found.append(Answer(name, question.id, is_novel, document, matches[0], with_cause, right))
+                    for some, match in zip(found, (matches[0], _with_causes(matches, about)[0]), strict=True):
+                        document = documents.set_id[match.incident.id]
+                        right = not is_novel and document in relevant[question.id]
+                        some.append(Answer(name, question.id, is_novel, document, match, right))
         print(f"{name}: asked", file=sys.stderr, flush=True)
     return found
 
 
 def _with_causes(matches: Sequence[Match], about: Incident) -> list[Match]:
-    hits = [replace(m.hit, incident=replace(m.incident, resolution=Resolution(m.incident.id))) for m in matches]
+    """The same hits, each with a made-up word for a cause, so that no two share one."""
+    words = [hashlib.sha256(m.incident.id.encode()).hexdigest()[:12].translate(_LETTERS) for m in matches]
+    hits = [
+        replace(m.hit, incident=replace(m.incident, resolution=Resolution(word)))
+        for m, word in zip(matches, words, strict=True)
+    ]
     return matches_of(hits, about.failure_type)
 
 
@@ -244,13 +248,9 @@ def ladder(bench: Path, cache: Path) -> tuple[list[Answer], list[float]]:
                 ranking, sure = answer(question, replace(scope, exclude=scope.exclude | removed))
                 document = documents.set_id[ranking[0]]
                 right = not novel and document in relevant[question.id]
-                found.append(Answer(name, question.id, novel, document, None, None, right))  # type: ignore[arg-type]
+                found.append(Answer(name, question.id, novel, document, None, right))  # type: ignore[arg-type]
                 confidence.append(sure)
     return found, confidence
-
-
-def _of_reports(asked: Sequence[PairAnswer], judged: Sequence[Answer]) -> list[Evidence]:
-    return [answer.match.evidence for answer in asked] + [answer.with_cause.evidence for answer in judged]
 
 
 def _between(
@@ -311,12 +311,16 @@ def main() -> int:
     rows: list[list[str]] = []
     pictured: dict[str, list[list[float]]] = {}
     for name, features in FEATURES.items():
-        found = answers(bench, args.cache, vectors=name == "with_vectors")
+        found, with_causes = answers(bench, args.cache, vectors=name == "with_vectors")
         right = np.array([answer.right for answer in found])
         evidence, queries = table(found, features), [(answer.set_name, answer.query_id) for answer in found]
         deals = [cross_validated(evidence, right, queries, seed, MOST_NEARNESS) for seed in range(DEALS)]
         models[name] = fit(evidence, right, MOST_NEARNESS)
-        documents[name] = found, deals[0]
+        of_causes = np.array([answer.right for answer in with_causes])
+        documents[name] = (
+            with_causes,
+            cross_validated(table(with_causes, features), of_causes, queries, most_of_last=MOST_NEARNESS),
+        )
         rows.append(row(f"IncidentOS, {name.replace('_', ' ')}", bench, found, [deal.tolist() for deal in deals]))
         if name == "with_vectors":
             pictured["IncidentOS"] = [[round(float(p), 4), int(y)] for p, y in zip(deals[0], right, strict=True)]
@@ -336,11 +340,14 @@ def main() -> int:
     of_pairs: list[str] = []
     for (name, features), (judged, as_documents) in zip(REPORTS.items(), documents.values(), strict=True):
         asked = list(pairs.answers(fast_embedder(args.cache), vectors=name == "reports"))
-        right = np.array([answer.right for answer in [*asked, *judged]])
+        right = np.array([answer.right for answer in asked] + [answer.right for answer in judged])
         evidence = np.array(
-            [[float(getattr(e, feature) or 0.0) for feature in features] for e in _of_reports(asked, judged)]
+            [
+                [float(getattr(e, feature) or 0.0) for feature in features]
+                for e in (answer.match.evidence for answer in [*asked, *judged])
+            ]
         )
-        shares = [answer.with_cause.evidence.report for answer in judged]
+        shares = [answer.match.evidence.report for answer in judged]
         weight = np.array(
             [WEIGHT_OF_TITLE if a.title_alone else WEIGHT_OF_PAIR for a in asked]
             + [WEIGHT_OF_JUDGED * share for share in shares]

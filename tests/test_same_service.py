@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from incidentos.memory.incident import Incident, Resolution, Status
+from incidentos.memory.incident import Incident, Outcome, Resolution, Status, Step
 from incidentos.memory.index.background import background, rarity
 from incidentos.memory.index.closeness import CloseLook
 from incidentos.memory.index.grams import Grams
@@ -124,4 +124,8 @@ def test_neither_a_talkative_query_nor_a_long_record_makes_much_of_what_is_share
     assert alike / 2 < beyond(text + more, **SEALED) < alike
     everything = SEALED["description"] + " " + " ".join(f"word{n} errors timeout login" for n in range(200))
     assert beyond(text, **{**SEALED, "description": everything}) < alike / 2
+    lengthy = Resolution(
+        "a bad deploy. " * 40 + "auto-unseal fails with AccessDenied", (Step(text, None, Outcome.FAILED),)
+    )
+    assert beyond(text, **{**SEALED, "description": "all is red", "resolution": lengthy}) < 0.1
     assert beyond("Login fails\nerrors, timeout", **{**SEALED, "description": everything}) < 0.15

@@ -299,7 +299,7 @@ def _headline(verdict: Verdict) -> str:
 
 
 def _no_history(matches: tuple[Match, ...]) -> str:
-    closest = matches[0] if matches else None
+    closest = max(matches, key=lambda match: match.probability, default=None)
     if closest is None or closest.probability < COUNTS_FROM:
         parts = ["No similar incident in memory."]
     else:

@@ -42,8 +42,8 @@ class Closeness:
 
     Two incidents of one service share its name, the product's, and the form of a title, whatever broke. `beyond` leaves out
     the words of the query's first line and sentence that stand in the document's heading or service: it is what the two share
-    of their other words, the document's cause and steps included, over the geometric mean of what either says, so that
-    neither a talkative query nor a long document makes much of it, and less where one says less than ENOUGH. `rest` is the
+    of their other words, the document's cause included, over the geometric mean of what either says, so that neither a
+    talkative query nor a long document makes much of it, and less where one says less than ENOUGH. `rest` is the
     cosine of the query and what the document says beyond its heading, −1 to 1, None without vectors.
     """
 

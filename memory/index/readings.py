@@ -22,6 +22,9 @@ _LONGEST_KEPT = 8_000
 _LONGEST = 20_000
 """Characters of an incident that are searched for passages."""
 
+_LONGEST_CAUSE = 500
+"""Characters of a root cause that are compared; a longer one would hold a bit of everything."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -46,10 +49,8 @@ class Reading:
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
-        """The terms of its text and of how it was resolved."""
-        how = self.incident.resolution
-        told = [how.root_cause or "", *(step.text for step in how.steps)] if how else []
-        return frozenset([*self.terms, *terms(" ".join(told)[:_LONGEST])])
+        """The terms of its text and of its root cause."""
+        return frozenset([*self.terms, *terms((self.incident.root_cause or "")[:_LONGEST_CAUSE])])
 
     @cached_property
     def telling(self) -> Mapping[str, float]:
