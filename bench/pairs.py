@@ -7,9 +7,9 @@ others as they were noticed: three that turned out to be the same trouble (in mu
 the same title) and three that turned out to be another (under a title of the same form, under another title, and either under
 the same title or an everyday one). Both sides are of the same lengths.
 
-Each of the six is asked of four memories, with its service and without, and by its title alone, too: of the record alone; of all groups' records; of
-these and the other trouble of every service; and of all records but the one that it belongs to. The first match is judged; it is
-right where it is the record and the trouble the same. The retrieval sets say little of this: what is removed from them to
+Each of the six is asked of four memories, with its service and without, and by its title alone, too: of the record alone; of
+all groups' records; of these and the other trouble of every service; and of all records but the one that it belongs to. The
+first match is judged; it is right where it is the record and the trouble the same. The retrieval sets say little of this: what is removed from them to
 make a query novel seldom leaves other trouble of the same service behind.
 
 The two halves of the file, business services and platforms, were written apart and know some troubles both, so each has

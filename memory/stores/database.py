@@ -22,7 +22,8 @@ BUSY_TIMEOUT = 15.0
 class Database:
     """One connection that the threads of a process share, one at a time.
 
-    `synchronous=FULL`: what was committed survives a power cut, not only a killed process.
+    `synchronous=FULL`: what was committed survives a power cut, not only a killed process, but for what is written
+    `at_leisure`.
 
     Raises:
         StoreError: the file cannot be opened; the subclass says why.
