@@ -138,7 +138,7 @@ def judgments(folder: Path) -> dict[str, set[str]]:
     return relevant
 
 
-def table(found: Sequence[Answer], names: Sequence[str]) -> npt.NDArray[np.float64]:
+def table(found: Sequence[Answer | pairs.PairAnswer], names: Sequence[str]) -> npt.NDArray[np.float64]:
     """The evidence, shape (answers, names)."""
     return np.array([[float(getattr(answer.match.evidence, name) or 0.0) for name in names] for answer in found])
 
@@ -340,13 +340,8 @@ def main() -> int:
     of_pairs: list[str] = []
     for (name, features), (judged, as_documents) in zip(REPORTS.items(), documents.values(), strict=True):
         asked = list(pairs.answers(fast_embedder(args.cache), vectors=name == "reports"))
-        right = np.array([answer.right for answer in asked] + [answer.right for answer in judged])
-        evidence = np.array(
-            [
-                [float(getattr(e, feature) or 0.0) for feature in features]
-                for e in (answer.match.evidence for answer in [*asked, *judged])
-            ]
-        )
+        right = np.array([answer.right for answer in [*asked, *judged]])
+        evidence = table([*asked, *judged], features)
         shares = [answer.match.evidence.report for answer in judged]
         weight = np.array(
             [WEIGHT_OF_TITLE if a.title_alone else WEIGHT_OF_PAIR for a in asked]
@@ -355,7 +350,7 @@ def main() -> int:
         queries = [("pairs", str(a.group)) for a in asked] + [(a.set_name, a.query_id) for a in judged]
         p = cross_validated(evidence, right, queries, weight=weight)
         models[name] = fit(evidence, right, weight=weight)
-        told = f"{name.replace('_', ', ', 1).replace('_', ' ').capitalize()}"
+        told = name.replace("_", ", ", 1).replace("_", " ").capitalize()
         for title_alone in (False, True):
             its = [number for number, answer in enumerate(asked) if answer.title_alone is title_alone]
             of_pairs += [

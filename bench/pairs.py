@@ -157,12 +157,12 @@ def figures(p: Sequence[float], right: Sequence[bool]) -> dict[str, float]:
 
 
 KINDS: Mapping[str, Callable[[PairAnswer], bool]] = {
-    "p, much the same words": lambda a: a.alike and a.place == 0,
-    "other words": lambda a: a.alike and a.place == 1,
-    "the same title": lambda a: a.alike and a.place == 2,
+    "the same trouble, much the same words": lambda a: a.alike and a.place == 0,
+    "the same, other words": lambda a: a.alike and a.place == 1,
+    "the same, the same title": lambda a: a.alike and a.place == 2,
     "other trouble, a title of that form": lambda a: not a.alike and a.place == 0,
-    "the same title ": lambda a: not a.alike and a.place == 2 and a.same_title,
-    "any title": lambda a: not a.alike and a.place > 0 and not a.same_title,
+    "other, the same title": lambda a: not a.alike and a.place == 2 and a.same_title,
+    "other, any title": lambda a: not a.alike and a.place > 0 and not a.same_title,
 }
 HEAD = ("memory", "answers", "AUROC", "ECE", "Brier", "right where 85 % or more is stated", *KINDS)
 

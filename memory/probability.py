@@ -82,7 +82,7 @@ _OPENING = Arm(lambda hit: hit.closeness.opening, 0.4, 0.27, 0.05)
 _TITLE = list(ARMS).index("title")
 _SPREADS = np.array([[arm.spread] for arm in ARMS.values()])
 
-_BEST_ALIKE, _REST_ALIKE, _LETTERS_ALIKE = (0.47, 0.62), (0.28, 0.48), 0.15
+_BEST_ALIKE, _REST_ALIKE, _LETTERS_ALIKE = (ARMS["best"].noise, 0.62), (0.28, 0.48), 0.15
 """From where on, and from where on in full, an incident is alike enough for its nearness in time to count: what happens to be
 going on in the same hour and is not alike gains nothing by that. It begins at what unrelated ones reach, the best of many
 documents, and of reports the median one; of letters it ends by so much above the noise."""
@@ -154,7 +154,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Log-odds = intercept + the sum of weight × evidence, by the names of `Evidence`; the probability is CEILING at most."""
+    """Log-odds = intercept + the sum of weight × evidence, by the names of `Evidence`."""
 
     intercept: float
     weights: Mapping[str, float]

@@ -278,14 +278,14 @@ class Recall:
             top = np.array([slot for slot in top.tolist() if slot in found], dtype=np.intp)  # one may have just gone
             readings = [found[slot] for slot in top.tolist()]
             close = readings[: RERANKED + len(extra)]
-            titles, rests = self._by_heading(top[: len(close)], query)
+            vectors = None if whole is None else self._semantic.wholes(top)
+            titles, rests = self._by_heading(top[: len(close)], vectors, query)
             rare = self._lexical.rarity(wanted)
             asked = sum(rare.values())
             shares = self._lexical.shares(top, {term: weight * rare[term] for term, weight in wanted.items()})
             look = CloseLook(query.text, rare, self._sampled_grams(), close, titles, rests)
             # Never negative: the others stay behind.
             score[top[: len(close)]] += np.float32(GRAM_WEIGHT) * look.likeness
-            vectors = None if whole is None else self._semantic.wholes(top)
             order = np.lexsort((-top, -score[top]))
             return [
                 Hit(
@@ -304,15 +304,16 @@ class Recall:
             ]
 
     def _by_heading(
-        self, slots: npt.NDArray[np.intp], query: Query
+        self, slots: npt.NDArray[np.intp], wholes: Vectors | None, query: Query
     ) -> tuple[Sequence[float | None], Sequence[float | None]]:
         """Of each slot the cosine of its heading with the query's first sentence, and that of the query with what the text
-        says beyond its heading; None where either side has no vector."""
-        if query.vector is None or not self._documents.any_embedded:
+        says beyond its heading; None where either side has no vector. `wholes` are the vectors of the slots' whole texts, and of
+        others behind them, shape (slots and more, dimensions)."""
+        if query.vector is None or wholes is None:
             return [None] * len(slots), [None] * len(slots)
-        headings, wholes = self._semantic.headings(slots), self._semantic.wholes(slots)
+        headings = self._semantic.headings(slots)
         titles = headings @ (query.vector if query.opening is None else query.opening)
-        beyond = wholes - HEADING_SHARE * headings
+        beyond = wholes[: len(slots)] - HEADING_SHARE * headings
         rests = beyond @ query.vector / np.maximum(np.linalg.norm(beyond, axis=1), 1e-6)
         known = np.any(headings, axis=1)
         return (
