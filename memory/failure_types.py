@@ -56,6 +56,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             2,
         ),
         (r"long[- ]running (transactions?|quer(y|ies))|pg_stat_activity|checksum verification|split[- ]brain", 2),
+        (r"conflict with recovery|(replicas?|standby|secondary|slave) (is |are )?.{0,20}\b(behind|lag\w*)", 2),
         (rf"\b{_ENGINE}\b[^.]{{0,50}}\b{_FAULT}|\b{_FAULT}\b[^.]{{0,30}}\b{_ENGINE}\b", 2),
         (rf"\b{_ENGINE}\b", 1),
         (r"failover|primary (db|database)|read replica", 1),
@@ -65,14 +66,19 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"cache (cluster|miss|stampede|evict|fail|hit|node|down|outage)|thundering herd|cache-hit|hit (rate|ratio)",
             3,
         ),
+        (r"oom command not allowed|misconf redis|\bclusterdown\b|readonly you can't write against", 3),
         (r"\b(redis|memcached?|valkey|elasticache|varnish)\b", 2),
         (r"evicted_keys|maxmemory|evictions?", 2),
         (r"\bcach(e|ed|es|ing)\b", 1),
     ),
     FailureType.DNS: (
         (r"\b(dns|nxdomain|servfail|coredns|kube-dns|resolv\.conf|nameserver|ndots|route ?53)\b", 3),
-        (r"could not resolve|name resolution|no such host|temporary failure in name|resolver|unknownhost", 3),
-        (r"eai_again|getaddrinfo|(host|name) ?lookups?|lookups? of .{0,30}(host|name)", 2),
+        (
+            r"could not resolve|name resolution|no such host|temporary failure in name|name or service not known|resolver"
+            r"|unknownhost",
+            3,
+        ),
+        (r"eai_again|enotfound|getaddrinfo|(host|name) ?lookups?|lookups? of .{0,30}(host|name)", 2),
         (r"\b(dnssec|cname|hosted zone|ttl)\b", 1),
     ),
     FailureType.MEMORY: (
@@ -81,11 +87,19 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"|exit(s|ed)?( with)?( code)? 137|memory pressure",
             3,
         ),
+        (
+            r"allowed memory size|memory (limit |size )?exhausted|(cannot|could not|failed to|unable to) allocate\b"
+            r"|\b(no)?memoryerror\b|\bbad_alloc\b|\bswap\b.{0,20}\b(full|exhaust\w*)",
+            3,
+        ),
         (r"\b(rss|heap|working set)\b.{0,40}\b(grow|climb|rise|leak)\w*|memory (usage|at|climb|grow)\w*", 2),
         (r"\b(memory|heap|gc overhead)\b", 1),
     ),
     FailureType.CPU: (
-        (r"cpu (satur|throttl|at \d|usage|100|pegged|pinned|spike|load|exhaust)\w*|high cpu|cfs (quota|throttl)\w*", 3),
+        (
+            r"cpu ?(satur|throttl|at \d|usage|100|pegged|pinned|spike|load|exhaust)\w*|high cpu|cfs (quota|throttl)\w*",
+            3,
+        ),
         (r"load average|run ?queue|backtracking|busy loop|spinning|throttled_periods", 2),
         (r"(container|pod)s?\b.{0,30}\bthrottl\w*", 2),
         (r"\bcpu\b", 1),
@@ -93,7 +107,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     FailureType.DISK: (
         (r"no space left|disk (is |was |at |usage |space |\d+ ?%)?(full|exhaust\w*|9\d|100|filling|pressure)?", 2),
         (
-            r"no space left on device|enospc|inode|disk ?pressure|disk full|filesystem.{0,20}(full|\d\d ?%)|volume full",
+            r"no space left on device|enospc|inode|disk ?pressure|disk full|insufficient storage|disk watermark|filesystem.{0,20}(full|\d\d ?%)|volume full",
             3,
         ),
         (
@@ -114,7 +128,10 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
         (r"\bingress\b", 1),  # alone it may be the word for what comes in
     ),
     FailureType.DEPLOYMENT: (
-        (r"(bad|failed|faulty|broken) (deploy\w*|release|rollout)|roll(ed)? ?back|crash[- ]?loop\w*|imagepull\w*", 3),
+        (
+            r"(bad|failed|faulty|broken) (deploy\w*|release|rollout)|roll(ed)? ?back|crash[- ]?loop\w*|imagepull\w*|createcontainer\w*error",
+            3,
+        ),
         (r"(after|since|following) (the |a |v?[\d.]+ )?(deploy\w*|release|rollout|upgrade)|canary|regression", 2),
         (r"rolling out|(not been|never|was|were|been) rolled out|new (build|release|version|image|patch)\b", 2),
         (
@@ -126,7 +143,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
     ),
     FailureType.CERTIFICATE: (
         (
-            r"certificate (has )?expir\w*|expired (ssl|tls|certificate|cert|intermediate)\w*|x509|cert-manager|notafter",
+            r"certificate (has )?expir\w*|err_cert_\w+|expired (ssl|tls|certificate|cert|intermediate)\w*|x509|cert-manager|notafter",
             3,
         ),
         (r"\b(ssl|tls)\b.{0,30}(fail|error|handshake|expir|verif)\w*|pkix|unable to get local issuer", 2),
@@ -146,7 +163,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             3,
         ),
         (
-            r"retransmi\w*|no route to host|network unreachable|\bvpn\b|\bvpc\b|\beni\b|fiber|link flap\w*"
+            r"retransmi\w*|no route to host|cannot assign requested address|eaddrnotavail|network unreachable|\bvpn\b|\bvpc\b|\beni\b|fiber|link flap\w*"
             r"|security group (rule|ingress|egress)|network acl",
             2,
         ),

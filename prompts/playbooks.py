@@ -11,6 +11,7 @@ from importlib import resources
 from ..memory.incident import FailureType
 from ..memory.risk import Risk
 from ..memory.runbook import Action
+from .technologies import Named, named, suits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,23 @@ class Playbook:
     def actions(self) -> tuple[Action, ...]:
         """All of it, in the order in which it is done."""
         return (*self.checks, *self.mitigations, *self.watch)
+
+    def suited(self, there: Named) -> Playbook:
+        """The playbook without the steps for technologies that another one stands in for, those for what is there first. Where
+        nothing is said all stays as it is, and some check is always left; of the changes, none where none fits."""
+        return replace(
+            self,
+            checks=_suited(self.checks, there) or self.checks,
+            mitigations=_suited(self.mitigations, there),
+            watch=_suited(self.watch, there),
+        )
+
+
+def _suited(actions: tuple[Action, ...], there: Named) -> tuple[Action, ...]:
+    """Those that may suit: first those for what is there, but the destructive are last in any case."""
+    kept = [(fit, action) for action in actions if (fit := suits(action.command, there)) is not False]
+    kept.sort(key=lambda it: (it[1].risk is Risk.DESTRUCTIVE, not (it[0] and named(it[1].command or ""))))
+    return tuple(action for _, action in kept)
 
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")

@@ -24,6 +24,7 @@ from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
+from ..prompts.technologies import Named, named, suits
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
@@ -162,21 +163,22 @@ def _looked_for(memory: IncidentMemory, incident: Incident) -> str:
 def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Past) -> Draft:
     """The memory's own answer, as its parts; no language model has a part in it."""
     leading = verdict.leading
+    there = _there(incident, leading.matches if leading else (), recalled.matches)
     if leading is not None:
-        book = playbook(leading.failure_type, incident.service)
+        book = playbook(leading.failure_type, incident.service).suited(there)
         actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
-            actions = _with_checks(actions, book)
+            actions = _with_checks(actions, book, there)
         opening = ""
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
-        book = playbook(kind, incident.service)
+        book = playbook(kind, incident.service).suited(there)
         taken = limit(from_matches(_without_cause(recalled.matches), past.held))
         taken += _checks_of_kin(incident, kind, recalled.matches, taken)
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
-        actions = [*_with_checks(taken, book, 3 if not taken else 2), *changes, *book.watch[:1]]
+        actions = [*_with_checks(taken, book, there, 3 if not taken else 2), *changes, *book.watch[:1]]
         opening = _no_history(recalled.matches)
         prevention = brief(book.prevention, 320)
     return Draft(
@@ -242,11 +244,29 @@ async def _in_better_words(writer: Writer | None, draft: Draft, own: Analysis, p
     return own.model_copy(update=better)
 
 
-def _with_checks(actions: list[Action], book: Playbook, most: int = 2) -> list[Action]:
-    """The actions with the playbook's first checks behind their own, before anything that changes something."""
-    own = [action for action in actions if action.risk is Risk.READ_ONLY and not action.only_failed]
-    rest = [action for action in actions if action not in own]
-    return [*own, *book.checks[:most], *rest]
+def _there(incident: Incident, leading: Sequence[Match], matches: Sequence[Match]) -> Named:
+    """The technologies that the incident speaks of, or else those that it is likely the same as, or others of its service."""
+    service = (incident.service or "").casefold()
+    of_service = [m for m in matches if service and (m.incident.service or "").casefold() == service]
+    told = ["\n".join(_told(match.incident) for match in some) for some in (leading, of_service)]
+    return named(_told(incident), *told)
+
+
+def _told(incident: Incident) -> str:
+    how = incident.resolution
+    steps = [part for step in how.steps for part in (step.text, step.command)] if how else []
+    return "\n".join(filter(None, [incident.service, incident.text, incident.root_cause, *steps]))
+
+
+def _with_checks(actions: Sequence[Action], book: Playbook, there: Named, most: int = 2) -> list[Action]:
+    """The actions with the playbook's first checks: behind their own and before anything that changes something, but for
+    checks of what may not be there, which do not stand before a fix that was taken."""
+    failed = [action for action in actions if action.only_failed]
+    own = [action for action in actions if action.risk is Risk.READ_ONLY and action not in failed]
+    changes = [action for action in actions if action not in own and action not in failed]
+    checks = book.checks[:most]
+    first = [check for check in checks if not changes or suits(check.command, there)]
+    return [*own, *first, *changes, *(check for check in checks if check not in first), *failed]
 
 
 def _first_with_last(actions: Sequence[Action], most: int) -> list[Action]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from incidentos.memory.confidence import Hypothesis
-from incidentos.memory.incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step, utcnow
+from incidentos.memory.incident import FailureType, Incident, Outcome, Provenance, Resolution, Status, Step
 from incidentos.memory.probability import Evidence as Weighed
 from incidentos.memory.probability import Match
 from incidentos.memory.recall import Hit
@@ -23,6 +24,7 @@ RESTART = Step(
     "Rolling restart of auth-service: full again after 9 minutes", "kubectl -n shop rollout restart deploy/auth"
 )
 CALL = Step("Call the on-call person of the payments team", None)
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)  # a figure of the evidence, so none that depends on the time of testing
 CAUSE = "a leaked transaction keeps the connections of the pool"
 
 
@@ -37,7 +39,7 @@ def past(name: str, *steps: tuple[Step, Outcome], **fields: Any) -> Match:
         id=name,
         title="auth pool exhausted",
         description="HikariPool-1 waits 30000ms",
-        updated_at=utcnow(),
+        updated_at=AT,
         status=Status.RESOLVED,
         resolution=resolution,
         failure_type=FailureType.CONNECTION_POOL,
@@ -56,7 +58,7 @@ MATCHES = (
 
 def draft(matches: tuple[Match, ...] = MATCHES, **fields: Any) -> Draft:
     incident = Incident(
-        id="now", title="auth pool at 95%", description="503 since 02:10, p99 6.2s", updated_at=utcnow(), service="auth"
+        id="now", title="auth pool at 95%", description="503 since 02:10, p99 6.2s", updated_at=AT, service="auth"
     )
     leading = Hypothesis(CAUSE, FailureType.CONNECTION_POOL, matches) if matches else None
     given: dict[str, Any] = {

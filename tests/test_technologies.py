@@ -1,0 +1,166 @@
+"""A playbook's steps are for what is there: no psql for who runs MySQL, no pods where nothing said Kubernetes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from incidentos.memory.confidence import weigh
+from incidentos.memory.failure_types import classify
+from incidentos.memory.incident import FailureType, Incident, Outcome, Resolution, Status, Step
+from incidentos.memory.memory import Recalled
+from incidentos.memory.probability import Evidence, Match
+from incidentos.memory.recall import Hit
+from incidentos.prompts.playbooks import playbook
+from incidentos.prompts.technologies import named, suits
+from incidentos.tools.analyze import Analysis, Past, compose, draft_of
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def incident(text: str, kind: FailureType, **fields: object) -> Incident:
+    found = Incident(id="now", title=text, description="", updated_at=NOW, created_at=NOW, failure_type=kind)
+    return replace(found, **fields)  # type: ignore[arg-type]
+
+
+def past(p: float, text: str, fix: Step, cause: str | None = "a limit", **fields: object) -> Match:
+    kind = fields.pop("failure_type", FailureType.MEMORY)
+    assert isinstance(kind, FailureType)
+    its = incident(text, kind, id="past", status=Status.RESOLVED, resolved_at=NOW, failure_type_stated=True, **fields)
+    its = replace(its, resolution=Resolution(cause, (fix,)))
+    return Match(Hit(its, 0.0, 0.0, None, None), Evidence(0.0, None), p)
+
+
+def answer(about: Incident, *matches: Match) -> Analysis:
+    recalled = Recalled(matches, ())
+    verdict, before = weigh(matches, NOW), Past(None, {}, NOW)
+    return compose(draft_of(about, recalled, verdict, before), False, recalled, verdict, before)
+
+
+def tools(told: Analysis) -> list[str]:
+    """The first word of each command, or none."""
+    return [(action.command or "-").split()[0] for action in told.suggested_actions]
+
+
+@pytest.mark.parametrize(
+    ("text", "technology"),
+    [
+        ("orders-mysql: lock waits", "mysql"),
+        ("pods of cart restart", "kubernetes"),
+        ("argocd sync fails", "kubernetes"),
+        ("PHP Fatal error: Allowed memory size exhausted", "another runtime"),
+        ("systemctl restart php8.2-fpm", "systemd"),
+        ("HAProxy 503 on shop", "haproxy"),
+        ("FATAL: sorry, too many clients already (PostgreSQL 15)", "postgresql"),
+    ],
+)
+def test_a_text_names_its_technologies(text: str, technology: str) -> None:
+    assert any(technology in its for its in named(text).values())
+
+
+@pytest.mark.parametrize(
+    "text", ["a podcast tripod, goal, javanese", "the helmet", "v8.2 released", "we look into it", ""]
+)
+def test_other_words_name_none(text: str) -> None:
+    assert named(text) == {}
+
+
+def test_a_later_text_speaks_only_of_what_the_first_left_open() -> None:
+    there = named("MySQL is slow", "Postgres on Kubernetes")
+    assert there == {"database": {"mysql"}, "platform": {"kubernetes"}}
+
+
+def test_a_command_suits_where_its_technology_is_there() -> None:
+    there = named("MySQL on Kubernetes")
+    assert suits("kubectl get pods", there) is True
+    assert suits("df -h", there) is True
+    assert suits('psql -c "SELECT 1"', there) is False
+    assert suits("redis-cli INFO", there) is None
+    assert suits("systemctl restart x || kubectl rollout restart deployment/x", there) is True
+    assert suits(None, there) is True
+
+
+@pytest.mark.parametrize("kind", FailureType)
+def test_where_nothing_is_said_a_playbook_stays_as_it_is(kind: FailureType) -> None:
+    assert playbook(kind).suited({}) == playbook(kind)
+
+
+@pytest.mark.parametrize("kind", FailureType)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MySQL 8 and Memcached on bare-metal with PHP, Azure, HAProxy",
+        "MongoDB, docker compose, Go: golang",
+        "Kubernetes",
+    ],
+)
+def test_a_playbook_has_a_check_for_everybody_and_the_destructive_last(kind: FailureType, text: str) -> None:
+    book = playbook(kind).suited(named(text))
+    assert book.checks
+    risks = [action.risk.value == "destructive" for action in book.mitigations]
+    assert risks == sorted(risks)
+
+
+def test_mysql_in_trouble_gets_no_psql() -> None:
+    told = answer(incident("MySQL replica lags, deadlocks", FailureType.DATABASE))
+    assert tools(told)[:2] == ["mysql", "mysql"]
+    assert "psql" not in tools(told)
+    assert "psql" in tools(answer(incident("deadlocks on the orders database", FailureType.DATABASE)))
+
+
+def test_what_the_service_ran_on_before_says_what_to_look_at() -> None:
+    """The alert names no platform; the records of its service do, however unlike they are."""
+    about = incident("worker killed, out of memory", FailureType.MEMORY, service="mailer")
+    unlike = past(0.05, "queue full", Step("Restart", "systemctl restart mailer", Outcome.WORKED), service="Mailer")
+    assert "kubectl" not in " ".join(a.command or "" for a in answer(about, unlike).suggested_actions)
+    assert (
+        tools(answer(about, replace(unlike, hit=replace(unlike.hit, incident=replace(unlike.incident, service="x")))))[
+            0
+        ]
+        == "kubectl"
+    )
+
+
+def test_checks_of_what_may_not_be_there_do_not_stand_before_the_known_fix() -> None:
+    about = incident("uploads fail: allowed memory size exhausted", FailureType.MEMORY)
+    fix = Step("Raise memory_limit to 1G", None, Outcome.WORKED)
+    told = answer(about, past(0.9, "uploads fail", fix)).suggested_actions
+    assert told[0].action == fix.text
+    assert all(action.sources == ["playbook:memory-leak"] for action in told[1:])
+    on_kubernetes = replace(about, description="pods of web, exit code 137")
+    told = answer(on_kubernetes, past(0.9, "uploads fail", fix)).suggested_actions
+    assert [action.risk for action in told][:2] == ["read-only", "read-only"]
+
+
+def test_a_known_fix_on_a_host_gets_checks_of_a_host() -> None:
+    fix = Step("Restart it", "systemctl restart php8.2-fpm", Outcome.WORKED)
+    told = answer(incident("uploads fail: out of memory", FailureType.MEMORY), past(0.9, "uploads fail", fix))
+    assert "kubectl" not in " ".join(action.command or "" for action in told.suggested_actions)
+    assert tools(told)[-1] == "systemctl"
+    assert len(told.suggested_actions) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("PHP Fatal error: Allowed memory size of 134217728 bytes exhausted", FailureType.MEMORY),
+        ("MemoryError in the report worker", FailureType.MEMORY),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", FailureType.MEMORY),
+        ("fork: Cannot allocate memory", FailureType.MEMORY),
+        ("OOM command not allowed when used memory > 'maxmemory'", FailureType.CACHE),
+        ("CLUSTERDOWN The cluster is down", FailureType.CACHE),
+        ("READONLY You can't write against a read only replica.", FailureType.CACHE),
+        ("HTTP 507 insufficient storage", FailureType.DISK),
+        ("canceling statement due to conflict with recovery", FailureType.DATABASE),
+        ("psycopg2: could not translate host name: Name or service not known", FailureType.DNS),
+        ("CPUThrottlingHigh", FailureType.CPU),
+        ("NET::ERR_CERT_DATE_INVALID", FailureType.CERTIFICATE),
+        ("bind: EADDRNOTAVAIL cannot assign requested address", FailureType.NETWORK),
+        ("CreateContainerConfigError in shop", FailureType.DEPLOYMENT),
+    ],
+)
+def test_messages_that_everybody_meets_have_a_type(text: str, kind: FailureType) -> None:
+    """In a description alone, where words count least."""
+    assert classify(None, text) is kind
