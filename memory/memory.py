@@ -16,6 +16,7 @@ from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncide
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
 from .index.closeness import opening
+from .index.essence import told
 from .index.fields import embedded_texts
 from .index.tokens import surface_forms, terms
 from .learning import Learning
@@ -247,10 +248,11 @@ class IncidentMemory:
             scope: which incidents may be found.
             about: the incident that the text describes: it is not found itself, and its service and failure type
                 count as evidence.
-            explained: how many of the first matches say why they were found; it costs a look at their texts.
+            explained: how many of the first matches say why they were found, besides those that count; it costs a look at
+                their texts.
             also: what the shared memory recalled; the likely ones of them come on top of the limit.
         """
-        text = redact(text[:_QUERY_CHARACTERS])
+        text, by_rule = told(redact(text[:_QUERY_CHARACTERS]))
         if about is not None:
             scope = replace(scope, exclude=scope.exclude | {about.id})
         service = about.service if about else scope.service
@@ -258,11 +260,12 @@ class IncidentMemory:
         embedder = self._use_embedder()
         vector, its_opening = self._recent.of(embedder, (text, opening(text)))
         query = Query(text, vector, about.created_at if about else None, its_opening)
-        matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service)
+        alert = text.split("\n", 1)[0] if by_rule else None
+        matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service, alert)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = self.recall.by_telling(surface_forms(text))
         matches = [
-            replace(match, why=self._why(words, kind, match)) if position < explained else match
+            replace(match, why=self._why(words, kind, match)) if position < explained or match.counts else match
             for position, match in enumerate([*matches[:limit], *spare])
         ]
         return Recalled(tuple(matches), tuple(self._degraded(embedder)))

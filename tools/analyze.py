@@ -197,6 +197,8 @@ def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Pas
 def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
     """The memory's own answer, in words and steps."""
     incident, leading = draft.incident, draft.leading
+    basis = leading.matches if leading else ()
+    shown = [*basis, *(match for match in recalled.matches if match not in basis)]
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
@@ -217,7 +219,7 @@ def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, 
                 if match.probability >= FLOOR and not position
                 else 0,
             )
-            for position, match in enumerate(recalled.matches[: SHOWN if leading else SHOWN_UNALIKE])
+            for position, match in enumerate(shown[: SHOWN if leading else SHOWN_UNALIKE])
         ],
         engine="memory",
         degraded=list(recalled.degraded),

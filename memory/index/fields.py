@@ -1,4 +1,4 @@
-"""Which texts of an incident are searched or embedded, and how much each of them weighs."""
+"""Which texts of an incident are searched or embedded, all without an alert's envelope, and how much each of them weighs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..incident import Incident
 from ..ports import Vectors
 from ..text import chunks
+from .essence import essence
 from .tokens import terms
 
 TITLE_WEIGHT = 3.0
@@ -20,10 +21,10 @@ def term_frequencies(incident: Incident) -> Counter[str]:
     """The weighted terms under which an incident is found: title, description, service, failure type, and how it
     was resolved."""
     found: Counter[str] = Counter()
-    for term in terms(incident.title or ""):
+    for term in terms(essence(incident.title or "")):
         found[term] += TITLE_WEIGHT  # type: ignore[assignment] # a Counter of floats is still a Counter
     resolution = incident.resolution
-    fields: Iterable[str | None] = (incident.description, incident.service)
+    fields: Iterable[str | None] = (essence(incident.description), incident.service)
     if resolution is not None:
         label = incident.failure_type.value.replace("-", " ")
         fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
@@ -34,16 +35,21 @@ def term_frequencies(incident: Incident) -> Counter[str]:
 
 def weighted_texts(incident: Incident) -> dict[str, float]:
     """The texts by which an incident is compared letter by letter, each with its weight."""
-    rest = " ".join(filter(None, (incident.description, incident.service, incident.root_cause)))
-    return {incident.title: TITLE_WEIGHT, rest: 1.0} if incident.title else {rest: 1.0}
+    rest = " ".join(filter(None, (essence(incident.description), incident.service, incident.root_cause)))
+    return {essence(incident.title): TITLE_WEIGHT, rest: 1.0} if incident.title else {rest: 1.0}
 
 
 def heading(incident: Incident) -> str:
     """The title, or what stands in its place."""
-    return incident.title or incident.description[:80]
+    return essence(incident.title) if incident.title else whole(incident)[:80]
 
 
-LAYOUT = "texts-2"
+def whole(incident: Incident) -> str:
+    """Title and description."""
+    return essence(incident.text)
+
+
+LAYOUT = "texts-3"
 """Which texts of an incident are embedded, in which order. A part of the identity of every model, so that vectors that
 were laid out otherwise are made anew."""
 
@@ -54,7 +60,8 @@ def embedded_texts(incident: Incident) -> list[str]:
     """The texts of an incident's vectors: the whole of it, its heading, the chunks of a long one, then how it was
     resolved (as one text, since a query may be about a cause as well as about symptoms)."""
     resolution = incident.resolution
-    found = [incident.text, heading(incident), *chunks(incident.text)]
+    text = whole(incident)
+    found = [text, heading(incident), *chunks(text)]
     if resolution is not None and resolution.root_cause:
         found.append(f"{resolution.root_cause}\n" + "\n".join(step.text for step in resolution.steps))
     return found

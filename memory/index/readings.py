@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..incident import Incident
 from .background import telling_at_large
-from .fields import heading, weighted_texts
+from .fields import heading, weighted_texts, whole
 from .runs import Runs, runs
 from .tokens import terms
 
@@ -45,7 +45,7 @@ class Reading:
     @cached_property
     def terms(self) -> Sequence[str]:
         """The terms of its text, in order."""
-        return terms(self.incident.text[:_LONGEST])
+        return terms(whole(self.incident)[:_LONGEST])
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
