@@ -28,7 +28,7 @@ from .index.fusion import COSINE_SPREAD, LEXICAL_SPREAD, Arm, fused, highest
 from .index.grams import SAMPLE, Grams
 from .index.lexical import K1, LexicalIndex
 from .index.readings import Readings
-from .index.semantic import Look, SemanticIndex
+from .index.semantic import SemanticIndex
 from .index.snapshot import Snapshot, load, save
 from .index.tokens import terms
 from .ports import IncidentStore, StoredVectors, Vectors
@@ -249,12 +249,12 @@ class Recall:
             ceiling = sum(telling.values()) * (K1 + 1)
             lexical = self._lexical.scores(telling) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
-            looks: list[tuple[int, Look]] = []
+            closer = None
             if query.vector is not None and self._documents.any_embedded:
                 whole, best = self._semantic.scores(query.vector)
                 arms.append(Arm.of(whole, WHOLE_WEIGHT, allowed, count, COSINE_SPREAD))
                 arms.append(Arm.of(best, BEST_WEIGHT, allowed, count, COSINE_SPREAD))
-                looks = self._semantic.looks(query.vector)
+                closer = self._semantic.look()
             near = None if query.at is None else self._documents.nearness(query.at)
             score = _with_time(fused(arms), near)
             if count < len(score):
@@ -263,11 +263,11 @@ class Recall:
             ids, slot_of = self._documents.ids, self._documents.slot_of
             extra = np.array([slot_of[i] for i in also & slot_of.keys()], dtype=np.intp)
             extra = extra[allowed[extra]]
-            top = highest(score, max([count, *(most for most, _ in looks[:1])]))
-            for most, closer in looks:
-                top = np.union1d(top[highest(score[top], max(count, most))], extra)
+            top = highest(score, max(count, closer or 0))
+            if closer is not None and query.vector is not None:
+                top = np.union1d(top, extra)
                 top = top[allowed[top]]
-                for arm, cosines in zip(arms[1:], closer(top), strict=True):
+                for arm, cosines in zip(arms[1:], self._semantic.exact(top, query.vector), strict=True):
                     arm.scores[top] = cosines
                 score[top] = _with_time(fused(arms, top), None if near is None else near[top])
             top = top[highest(score[top], count)]
@@ -337,14 +337,10 @@ class Recall:
             slots = self._documents.open_at(service)
             if not len(slots) or not self._documents.any_embedded:
                 return None
-            looks = self._semantic.looks(vector)
-            if looks and len(slots) > looks[-1][0]:
-                cosines = self._semantic.scores(vector)[0][slots]
-                for most, look in looks:
-                    slots = np.sort(slots[highest(cosines, most)])
-                    cosines = look(slots)[0]
-            else:  # mostly a few are open, and the rest need not be read
-                cosines = self._semantic.exact(slots, vector)[0]
+            most = self._semantic.look()
+            if most is not None and len(slots) > most:  # mostly a few are open, and the rest need not be read
+                slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], most)])
+            cosines = self._semantic.exact(slots, vector)[0]
             nearest = int(np.argmax(cosines))
             return self._documents.ids[slots[nearest]], float(cosines[nearest])
 

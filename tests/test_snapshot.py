@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -154,9 +155,14 @@ def test_a_manifest_that_no_store_can_have_written_is_passed_over(
     assert found(start(store, model, tmp_path / "index"), model) == before
 
 
-@pytest.mark.parametrize("name", ["rows", "headings", "projected", "closer"])
+@pytest.mark.parametrize("name", ["rows", "headings", "projected"])
 @pytest.mark.parametrize(
-    ("was", "now"), [(b"'fortran_order': False", b"'fortran_order': True "), (b"'<f", b"'>f"), (b"(", b"(1,")]
+    ("was", "now"),
+    [
+        (rb"'fortran_order': False", b"'fortran_order': True "),
+        (rb"'descr': '[<|][fi]", b"'descr': '>u"),
+        (rb"\(", b"(1,"),
+    ],
 )
 def test_a_damaged_header_of_the_vectors_is_noticed(
     store: SqliteStore,
@@ -169,17 +175,16 @@ def test_a_damaged_header_of_the_vectors_is_noticed(
     now: bytes,
 ) -> None:
     """The vectors bear no checksum, but how they are read does: a file of the same size is not read in another way."""
-    for limit in ("PROJECTED_FROM", "DOCUMENTS_FROM", "FEW_FROM"):
+    for limit in ("PROJECTED_FROM", "DOCUMENTS_FROM"):
         monkeypatch.setattr(projections, limit, 1)
     monkeypatch.setattr(projections, "DIRECTIONS", 4)
-    monkeypatch.setattr(projections, "FEW", 2)
     model = words()
     fill(store, model, incident)
     assert start(store, model, tmp_path / "index").keep()
     assert load(tmp_path / "index", model.identity) is not None
     path = next((tmp_path / "index").glob("snapshot-*")) / f"{name}.npy"
     data = path.read_bytes()
-    header = data[:128].replace(was, now, 1)
+    header = re.sub(was, now, data[:128], count=1)
     header = header[:127].rstrip(b" \n").ljust(127) + b"\n" if len(header) > 128 else header
     assert header != data[:128]
     path.write_bytes(header + data[128:])

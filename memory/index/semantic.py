@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,18 +24,11 @@ EXACT = 500, 1000
 """The best documents whose cosines are computed exactly, where all are taken roughly first: a hundredth of the memory, but
 not fewer nor more than these."""
 
-_CLOSER = 100
-"""As many documents as one in so many vectors are looked at more closely before, where the projections allow it, but not
-fewer than four times those that are computed exactly: it is vectors that the few directions tell apart."""
-
 _STEP = 1 << 16
 """Vectors that are copied at a time: a copy of the whole matrix would double the memory."""
 
 Headings = npt.NDArray[np.float16]
 """Vectors that are compared and not searched: a cosine is right to 0.0002."""
-
-Look = Callable[[npt.NDArray[np.intp]], WholeAndBest]
-"""Gives the cosines of some slots (rising)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class SemanticIndex:
 
     def scores(self, query: Vectors) -> WholeAndBest:
         """Cosines of every slot with a unit query vector of shape (dimensions,): of the whole text, and the best
-        of all its vectors. Both have shape (slots,); where there are `looks`, they are near the truth only."""
+        of all its vectors. Both have shape (slots,); where there is a `look` to be had, they are near the truth only."""
         scored = []
         if self._rough is not None:
             scored.append(self._rough.scores(query))
@@ -97,31 +89,20 @@ class SemanticIndex:
             scored.append(of_all(self._rows.view, self._starts.view, query))
         return scored[0] if len(scored) == 1 else _joined(*scored)
 
-    def looks(self, query: Vectors) -> list[tuple[int, Look]]:
-        """How the rough scores of a query are made better, one look after the other, the last one exact: at how many of
-        the best, and what gives their cosines. None where the scores are exact."""
+    def look(self) -> int | None:
+        """At how many of the best documents the `exact` cosines have to be looked at, where the `scores` are rough; else None."""
         if self._rough is None:
-            return []
-        documents, (least, most) = self._first + len(self._starts), EXACT
-        vectors = len(self._rows) + (len(self._frozen.rows) if self._frozen is not None else 0)
-        looks: list[tuple[int, Look]] = []
-        if self._rough.has_closer:
-            closer = partial(self._beside, partial(self._rough.closer, query=query), query=query)
-            looks.append((min(documents, max(4 * most, vectors // _CLOSER)), closer))
-        looks.append((max(least, min(most, documents // 100)), partial(self.exact, query=query)))
-        return looks
+            return None
+        least, most = EXACT
+        return max(least, min(most, (self._first + len(self._starts)) // 100))
 
     def exact(self, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
         """As `scores`, of these slots (rising) alone, and exact."""
         if (frozen := self._frozen) is None:
             return of_some(self._rows.view, self._starts.view, slots, query)
-        return self._beside(lambda its: of_some(frozen.rows, frozen.starts, its, query), slots, query)
-
-    def _beside(self, of_frozen: Look, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
-        """The cosines of the frozen ones among these slots (rising) by that look, of the added ones exact."""
         split = int(np.searchsorted(slots, self._first))
         added = of_some(self._rows.view, self._starts.view, slots[split:] - self._first, query)
-        return _joined(of_frozen(slots[:split]), added)
+        return _joined(of_some(frozen.rows, frozen.starts, slots[:split], query), added)
 
     def wholes(self, slots: npt.NDArray[np.intp]) -> Vectors:
         """The vectors of the slots' whole texts, shape (slots, dimensions)."""

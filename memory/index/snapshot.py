@@ -28,14 +28,17 @@ from .lexical import FrozenPostings
 from .projections import Allocate, Projections
 from .semantic import FrozenVectors
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the arrays or the terms (tokens, weights) mean something else."""
 
 _STALE = 3600.0
 _MANIFEST = "manifest.json"
-_UNCHECKED = frozenset({"rows", "headings", "projected", "closer"})
+_UNCHECKED = frozenset({"rows", "headings", "projected"})
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score. That of
 their headers is checked, which say how to read all the rest."""
+
+_OF_PROJECTIONS = ("bases", "owners", "directions", "lengths")
+"""What there is beside the projected vectors."""
 
 _HEADER = 128
 """Bytes of the header that numpy writes before an array of two dimensions."""
@@ -93,7 +96,7 @@ def save(
         frozen = freeze(allocate)
         arrays: dict[str, Any] = {**_arrays(documents), **_arrays(postings), "starts": frozen.starts}
         if frozen.projections is not None:
-            arrays |= {"owners": frozen.projections.owners, "directions": frozen.projections.directions}
+            arrays |= {name: getattr(frozen.projections, name) for name in _OF_PROJECTIONS}
         for array in mapped.values():
             array.flush()
         del frozen, array  # a file that is mapped cannot be renamed on Windows
@@ -155,9 +158,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Snapshot:
             arrays["rows"],
             arrays["starts"],
             arrays["headings"],
-            None
-            if projected is None
-            else Projections(projected, arrays["owners"], arrays["directions"], arrays.get("closer")),
+            None if projected is None else Projections(projected, *(arrays[name] for name in _OF_PROJECTIONS)),
         ),
     )
 
