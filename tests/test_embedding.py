@@ -163,7 +163,7 @@ def test_bytes_tell_nearly_what_the_projections_tell() -> None:
     rows, starts = clustered(np.random.default_rng(8), 16_000), np.arange(16_000)
     found = projections.project(rows, starts, in_memory)
     assert found is not None
-    directions = found.directions / found.lengths
+    directions = found.directions / found.stretches
     assert np.allclose(directions.T @ directions, np.eye(projections.DIRECTIONS), atol=1e-4)
     for query in (*rows[:5], directions[:, 0], -directions[:, -1], np.zeros(384, np.float32)):
         true, (whole, best) = rows @ directions @ (query @ directions), found.scores(query)

@@ -50,7 +50,7 @@ class Allocate(Protocol):
 @dataclass(frozen=True, slots=True)
 class Projections:
     """The projections of n vectors on `directions`, shape (dimensions, DIRECTIONS), each of which is as long as makes the projection
-    the byte it is stored as: `values`, shape (DIRECTIONS, n). `lengths` are the lengths that the directions have instead of 1,
+    the byte it is stored as: `values`, shape (DIRECTIONS, n). `stretches` are the lengths that the directions have instead of 1,
     shape (DIRECTIONS,), and `bases` what the product of each vector comes to for a query of zeros, shape (n,).
 
     The vectors of the documents' whole texts come first, by slot, then all others, whose documents are `owners`, shape
@@ -61,11 +61,11 @@ class Projections:
     bases: npt.NDArray[np.int32]
     owners: npt.NDArray[np.int32]
     directions: Vectors
-    lengths: Vectors
+    stretches: Vectors
 
     def scores(self, query: Vectors) -> WholeAndBest:
         """The documents' cosines with a query, as far as the values tell."""
-        weights = query @ self.directions / self.lengths**2
+        weights = query @ self.directions / self.stretches**2
         unit = np.float32(np.abs(weights).max(initial=0) / _MIDDLE or 1)
         factors = (np.rint(weights / unit) + _MIDDLE).astype(np.uint8)
         found = products(factors, self.values)
@@ -87,7 +87,7 @@ def project(rows: Vectors, starts: Starts, allocate: Allocate) -> Projections | 
     """The projections of the documents' vectors, None where there are too few."""
     if len(rows) < PROJECTED_FROM or len(starts) < DOCUMENTS_FROM or rows.shape[1] <= DIRECTIONS:
         return None
-    directions, lengths = _directions(rows[:: max(1, len(rows) // _SAMPLE)])
+    directions, stretches = _directions(rows[:: max(1, len(rows) // _SAMPLE)])
     values = allocate("projected", (DIRECTIONS, len(rows)), np.int8)
     bases = np.empty(len(rows), dtype=np.int32)
     begins = np.zeros(len(rows), dtype=np.bool_)
@@ -101,7 +101,7 @@ def project(rows: Vectors, starts: Starts, allocate: Allocate) -> Projections | 
             values[:, at], bases[at] = its.T, _MIDDLE * its.sum(axis=1, dtype=np.int32)
             ends[place] += len(its)
     owners = np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(starts, append=len(rows)) - 1)
-    return Projections(values, bases, owners, directions, lengths)
+    return Projections(values, bases, owners, directions, stretches)
 
 
 class Rough:
@@ -138,5 +138,5 @@ def _directions(sample: Vectors) -> tuple[Vectors, Vectors]:
     the largest projection of the sample is the largest byte."""
     _, vectors = np.linalg.eigh(sample.T @ sample)  # by rising eigenvalue
     directions = np.ascontiguousarray(vectors[:, ::-1][:, :DIRECTIONS], dtype=np.float32)
-    lengths = _LARGEST / np.maximum(np.abs(sample @ directions).max(axis=0), np.float32(1e-6))
-    return directions * lengths, lengths
+    stretches = _LARGEST / np.maximum(np.abs(sample @ directions).max(axis=0), np.float32(1e-6))
+    return directions * stretches, stretches

@@ -37,7 +37,7 @@ _UNCHECKED = frozenset({"rows", "headings", "projected"})
 """The vectors: a checksum over gigabytes would cost what the snapshot saves, and a wrong bit in one moves a score. That of
 their headers is checked, which say how to read all the rest."""
 
-_OF_PROJECTIONS = ("bases", "owners", "directions", "lengths")
+_OF_PROJECTIONS = ("bases", "owners", "directions", "stretches")
 """What there is beside the projected vectors."""
 
 _HEADER = 128
@@ -96,7 +96,9 @@ def save(
         frozen = freeze(allocate)
         arrays: dict[str, Any] = {**_arrays(documents), **_arrays(postings), "starts": frozen.starts}
         if frozen.projections is not None:
-            arrays |= {name: getattr(frozen.projections, name) for name in _OF_PROJECTIONS}
+            of_projections = {name: getattr(frozen.projections, name) for name in _OF_PROJECTIONS}
+            assert not arrays.keys() & of_projections.keys(), "two arrays of one name"
+            arrays |= of_projections
         for array in mapped.values():
             array.flush()
         del frozen, array  # a file that is mapped cannot be renamed on Windows
