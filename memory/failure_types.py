@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from .incident import FailureType, Incident
+from .index.fields import parts
 
 LABELS: Mapping[FailureType, str] = {
     FailureType.CONNECTION_POOL: "connection pool exhaustion",
@@ -216,4 +217,4 @@ def classify_incident(incident: Incident) -> FailureType:
     """The failure type that the incident states, or else the one that its text speaks of."""
     if incident.failure_type_stated:
         return incident.failure_type
-    return classify(incident.title, incident.description, incident.root_cause)
+    return classify(*parts(incident), incident.root_cause)

@@ -15,8 +15,8 @@ from .embedding.recent import RecentVectors
 from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
+from .index.alerts import told
 from .index.closeness import opening
-from .index.essence import told
 from .index.fields import embedded_texts
 from .index.tokens import surface_forms, terms
 from .learning import Learning
@@ -252,7 +252,8 @@ class IncidentMemory:
                 their texts.
             also: what the shared memory recalled; the likely ones of them come on top of the limit.
         """
-        text, by_rule = told(redact(text[:_QUERY_CHARACTERS]))
+        said = told(redact(text[:_QUERY_CHARACTERS]))
+        text = said.text
         if about is not None:
             scope = replace(scope, exclude=scope.exclude | {about.id})
         service = about.service if about else scope.service
@@ -260,7 +261,7 @@ class IncidentMemory:
         embedder = self._use_embedder()
         vector, its_opening = self._recent.of(embedder, (text, opening(text)))
         query = Query(text, vector, about.created_at if about else None, its_opening)
-        alert = text.split("\n", 1)[0] if by_rule else None
+        alert = None if said.rule is None else said
         matches = matches_of(self.recall.find(query, limit + _SPARE, scope, also), kind, service, alert)
         spare = [m for m in matches[limit:] if m.incident.id in also and m.probability >= COUNTS_FROM]
         words = self.recall.by_telling(surface_forms(text))
@@ -357,9 +358,14 @@ class IncidentMemory:
 
     def _says_the_same(self, incident_id: str, incident: Incident) -> bool:
         """Whether the words agree as the meaning does: the model reads the first thousand characters only, and alerts
-        share long beginnings."""
+        share long beginnings. And of alerts, whether their labels tell them apart, whose values may be a word each."""
         other = self.store.get(incident_id)
-        mine, theirs = set(terms(incident.text)), set(terms(other.text)) if other else set()
+        if other is None:
+            return False
+        one, two = told(incident.text), told(other.text)
+        if one.places != two.places or not one.has_labels_of(two):
+            return False
+        mine, theirs = set(terms(one.text)), set(terms(two.text))
         return len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
 
     def _vectors(self, incident: Incident) -> tuple[Vectors | None, str | None]:

@@ -22,7 +22,6 @@ The weights stand in `probability.toml`, written by `bench/fit_confidence.py`.
 from __future__ import annotations
 
 import math
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -33,8 +32,8 @@ import numpy as np
 
 from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
-from .index.essence import told
-from .index.fields import heading, whole
+from .index.alerts import Told, same_name, told
+from .index.fields import whole
 from .recall import TYPICAL_QUERY, Hit
 from .rivals import Figures, leads
 
@@ -103,8 +102,6 @@ _SAID = 20.0
 """Nats that a query has to say before the letters that a report holds of it count in full: one word stands in anything. To count
 them by how much of the heading it holds as well made short titles too sure (67 % right at 85 % and more)."""
 
-
-_NUMBERS = re.compile(r"\d+")
 
 _ODDS_IN_ORDER = 2.0
 """Standard deviations of the score that one of a report's log-odds is worth in the order. Measured: from 3 on the judged sets' brief
@@ -215,7 +212,7 @@ def probability(evidence: Evidence) -> float:
 
 
 def matches_of(
-    hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, service: str | None = None, alert: str | None = None
+    hits: Sequence[Hit], kind: FailureType = FailureType.OTHER, service: str | None = None, alert: Told | None = None
 ) -> list[Match]:
     """The hits of one query as matches, in the order in which they are best read.
 
@@ -227,7 +224,7 @@ def matches_of(
         hits: what recall found, best first.
         kind: the failure type of what was asked, OTHER where it is unknown.
         service: the service of what was asked.
-        alert: the title of what was asked where it is an alert to which nobody has added a word.
+        alert: what was asked, where it is an alert to which nobody has added a word.
     """
     if not hits:
         return []
@@ -285,8 +282,8 @@ def _held(hit: Hit, lead_opening: float) -> float:
     """1 − (1 − l)(1 − o): l is the share of the query's letters that the incident holds, 0 to 1, and o its lead in the
     query's first sentence, as a share of one that tells all, −1 (a rival holds that sentence) to 1. More of either
     never lowers it."""
-    told = max(-1.0, min(1.0, lead_opening / _OPENING.spread))
-    return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - told)
+    opening = max(-1.0, min(1.0, lead_opening / _OPENING.spread))
+    return 1 - (1 - min(1.0, hit.closeness.letters)) * (1 - opening)
 
 
 def _report(incident: Incident) -> float:
@@ -297,14 +294,12 @@ def _report(incident: Incident) -> float:
     return 1 - _between(len(whole(incident)), _BRIEF) if apart else 0.0
 
 
-def _most_of_alert(title: str, past: Incident, service: str | None) -> float:
-    """What p may come to for a past incident, where what was asked is a rule's alone."""
-    if not told(past.text).by_rule:
+def _most_of_alert(alert: Told, past: Incident, service: str | None) -> float:
+    """What p may come to for a past incident, where a rule alone wrote what was asked."""
+    its = told(past.text)
+    if its.rule is None:
         return CEILING
-    if service and past.service:
-        same = _same_service(service, past.service)
-    else:
-        same = _NUMBERS.sub("", normalise(title)) == _NUMBERS.sub("", normalise(heading(past)))
+    same = same_name(service, past.service) if service and past.service else alert.is_about(its)
     return OF_ONE_RULE if same else OF_ANOTHER_SUBJECT
 
 

@@ -20,7 +20,7 @@ from ..memory.recurrence import HOLD_DAYS, held, recurrence_of, returns, times
 from ..memory.risk import Risk, risk_of
 from .fence import block, short
 from .playbooks import playbook
-from .technologies import named
+from .technologies import there
 
 MOST_OPEN = 25
 """Open incidents that are told one by one in a handoff."""
@@ -274,8 +274,9 @@ def _next_check(memory: IncidentMemory, incident: Incident, kept: KeptPrediction
             for step in past.resolution.steps if past.resolution and past.resolution.is_evidence else ():
                 if step.command and risk_of(step.command, step.text) is Risk.READ_ONLY:
                     return f"`{short(step.command, 800)}` (as run in {past.id}{_to_fill(step.command)})"
-    check = playbook(kind, incident.service).suited(named(incident.text)).checks[0]
-    return f"`{short(check.command, 800)}` (playbook {kind.value}{_to_fill(check.command)})"
+    check = playbook(kind, incident.service).suited(there(incident)).checks[0]
+    told = f"`{short(check.command, 800)}`" if check.command else short(check.action, 400)
+    return f"{told} (playbook {kind.value}{_to_fill(check.command)})"
 
 
 def _to_fill(command: str | None) -> str:

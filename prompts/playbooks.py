@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -31,22 +32,23 @@ class Playbook:
         """All of it, in the order in which it is done."""
         return (*self.checks, *self.mitigations, *self.watch)
 
-    def suited(self, there: Named) -> Playbook:
-        """The playbook without the steps for technologies that another one stands in for, those for what is there first. Where
-        nothing is said all stays as it is, and some check is always left; of the changes, none where none fits."""
+    def suited(self, spoken_of: Named) -> Playbook:
+        """The playbook for what is there: without the commands for technologies that another one stands in for, and the checks
+        for what is spoken of first. Mitigations stay in their order, which is that of their harm. Where nothing is said all stays as it is."""
+        checks = _suited(self.checks, spoken_of)
+        checks.sort(key=lambda check: not (suits(check.command, spoken_of) and named(check.command or "")))
         return replace(
             self,
-            checks=_suited(self.checks, there) or self.checks,
-            mitigations=_suited(self.mitigations, there),
-            watch=_suited(self.watch, there),
+            checks=tuple(checks),
+            mitigations=tuple(_suited(self.mitigations, spoken_of)),
+            watch=tuple(_suited(self.watch, spoken_of)),
         )
 
 
-def _suited(actions: tuple[Action, ...], there: Named) -> tuple[Action, ...]:
-    """Those that may suit: first those for what is there, but the destructive are last in any case."""
-    kept = [(fit, action) for action in actions if (fit := suits(action.command, there)) is not False]
-    kept.sort(key=lambda it: (it[1].risk is Risk.DESTRUCTIVE, not (it[0] and named(it[1].command or ""))))
-    return tuple(action for _, action in kept)
+def _suited(actions: Sequence[Action], spoken_of: Named) -> list[Action]:
+    """Those that may suit; where none does, the first in words alone: what to do is right on any platform."""
+    kept = [action for action in actions if suits(action.command, spoken_of) is not False]
+    return kept or [replace(action, command=None, undo=None) for action in actions[:2]]
 
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")

@@ -7,26 +7,29 @@ its command speaks of it, by the same patterns as an incident does.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from ..memory.incident import Incident
+from ..memory.index.fields import whole
 
 _FAMILIES: Mapping[str, Mapping[str, str]] = {
     "platform": {
-        "kubernetes": r"kube\w*|k8s|k3s|pods?|helm|argo ?cd|crashloop\w*|imagepull\w*|(?:replica|stateful|daemon)sets?|eks|gke|aks"
+        "kubernetes": r"kube\w*|k8s|k3s|pods?|(?<!the )helm|argo ?cd|crashloop\w*|imagepull\w*|(?:replica|stateful|daemon)sets?|eks|gke|aks"
         r"|openshift|istio|hpa|coredns|svc\.cluster\.local|oomkilled|ingress[- ]nginx|container_(?:cpu|memory|oom)_\w+",
-        "systemd": r"systemctl|systemd unit|journalctl -u|supervisorctl|php-fpm|bare[- ]metal|vms?|virtual machines?",
-        "containers": r"docker[- ]compose|docker (?:ps|logs|restart|exec|run|stop|stats)|docker swarm|podman|nomad|ecs|fargate",
+        "systemd": r"systemctl|systemd unit|journalctl -u|supervisorctl|bare[- ]metal|virtual machines?|[\w-]{1,60}\.service(?!\.)",
+        "containers": r"docker[- ]compose|docker (?:ps|logs|restart|exec|run|stop|stats)|docker swarm|podman|nomad (?:job|alloc\w*|client)|ecs (?:service|task|cluster)s?|fargate",
     },
     "database": {
         "postgresql": r"postgres\w*|psql|pg_\w+|pgbouncer|autovacuum|patroni",
         "mysql": r"mysql\w*|mariadb|innodb|percona|galera|vitess",
-        "another database": r"mongo\w*|oracle|sql ?server|mssql|cassandra|cockroach\w*|dynamodb|clickhouse|sqlite",
+        "another database": r"mongo\w*|oracle (?:db|database|rac)|ora-\d+|sql ?server|mssql|cassandra|cockroach\w*|dynamodb|clickhouse|sqlite",
     },
     "cache": {"redis": r"redis\w*|valkey", "memcached": r"memcached?"},
     "runtime": {
-        "jvm": r"java|jvm|jcmd|jstat|hikari\w*|spring ?boot|tomcat|kotlin|scala|heap space|java\.lang\.\w+",
+        "jvm": r"java|jvm|jcmd|jstat|hikari\w*|spring ?boot|tomcat|kotlin|heap space|java\.lang\.\w+",
         "go": r"golang|goroutines?|gomemlimit|pprof",
-        "another runtime": r"php\w*|laravel|wordpress|python[23]?|django|gunicorn|celery|uvicorn|flask|alembic|node\.?js|v8 heap|ruby"
-        r"|rails|sidekiq|puma|dotnet|(?:asp)?\.net|kestrel",
+        "another runtime": r"php\w*|laravel|wordpress|python[23]?|django|gunicorn|celery|uvicorn|flask|alembic|node\.?js|v8 heap"
+        r"|ruby on|rails|sidekiq|dotnet|(?:asp)?\.net|kestrel",
     },
     "cloud": {
         "aws": r"aws|ec2|eks|s3|rds|route ?53|cloudwatch|elbv2|[an]lb|sqs",
@@ -68,13 +71,24 @@ def named(*texts: str) -> Named:
     return found
 
 
-def suits(command: str | None, there: Named) -> bool | None:
+def there(incident: Incident, *others: Iterable[Incident]) -> Named:
+    """The technologies that an incident speaks of, or else the first others, and so on."""
+    return named(*("\n".join(map(_told, some)) for some in ([incident], *others)))
+
+
+def _told(incident: Incident) -> str:
+    how = incident.resolution
+    steps = [part for step in how.steps for part in (step.text, step.command)] if how else []
+    return "\n".join(filter(None, [incident.service, whole(incident), incident.root_cause, *steps]))
+
+
+def suits(command: str | None, spoken_of: Named) -> bool | None:
     """Whether a command is for what is there: True where it is for nothing special or all of it is spoken of, False where
     it is for another technology of the family, None where nothing is said."""
     fits: bool | None = True
     for family, needed in named(command or "").items():
-        if family not in there:
+        if family not in spoken_of:
             fits = None
-        elif not needed & there[family]:
+        elif not needed & spoken_of[family]:
             return False
     return fits

@@ -14,7 +14,7 @@ from incidentos.memory.memory import Recalled
 from incidentos.memory.probability import Evidence, Match
 from incidentos.memory.recall import Hit
 from incidentos.prompts.playbooks import playbook
-from incidentos.prompts.technologies import named, suits
+from incidentos.prompts.technologies import named, suits, there
 from incidentos.tools.analyze import Analysis, Past, compose, draft_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -61,7 +61,17 @@ def test_a_text_names_its_technologies(text: str, technology: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a podcast tripod, goal, javanese", "the helmet", "v8.2 released", "we look into it", ""]
+    "text",
+    [
+        "a podcast tripod, goal, javanese",
+        "the helmet, she is at the helm of it",
+        "v8.2 released",
+        "the price oracle lags behind",
+        "ruby-colored ECS fields",
+        "max virtual memory areas vm.max_map_count is too low",
+        "concourse.platform.service.example.org is down",
+        "",
+    ],
 )
 def test_other_words_name_none(text: str) -> None:
     assert named(text) == {}
@@ -101,6 +111,30 @@ def test_a_playbook_has_a_check_for_everybody_and_the_destructive_last(kind: Fai
     assert book.checks
     risks = [action.risk.value == "destructive" for action in book.mitigations]
     assert risks == sorted(risks)
+
+
+def test_where_nothing_fits_the_first_steps_stay_in_words() -> None:
+    """What to do is right on any platform, a command for another one is not."""
+    told = answer(incident("ECS service checkout: tasks exit after the deploy, crash loop", FailureType.DEPLOYMENT))
+    assert told.suggested_actions
+    assert not any(action.command for action in told.suggested_actions)
+    assert any("good" in action.action or "oll" in action.action for action in told.suggested_actions)
+
+
+def test_mitigations_stay_in_the_order_of_their_harm() -> None:
+    told = playbook(FailureType.CONNECTION_POOL).suited(named("MySQL: too many connections")).mitigations
+    assert "Roll back" in told[0].action
+    plain = [action.action for action in playbook(FailureType.LATENCY).mitigations]
+    kept = [action.action for action in playbook(FailureType.LATENCY).suited(named("AWS ALB")).mitigations]
+    assert kept == [action for action in plain if action in kept]
+
+
+def test_the_envelope_of_an_alert_names_no_technology() -> None:
+    about = incident("HostOutOfMemory db-3", FailureType.MEMORY)
+    alert = (
+        "alertname: HostOutOfMemory\nprometheus: monitoring/kube-system\nseverity: critical\nsummary: mysqld was killed"
+    )
+    assert there(replace(about, description=alert)) == {"database": {"mysql"}}
 
 
 def test_mysql_in_trouble_gets_no_psql() -> None:

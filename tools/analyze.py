@@ -15,6 +15,7 @@ from ..memory.confidence import FLOOR, Verdict, likely_failure_type, weigh
 from ..memory.errors import LanguageModelError
 from ..memory.failure_types import LABELS
 from ..memory.incident import FailureType, Incident, utcnow
+from ..memory.index.fields import whole
 from ..memory.index.tokens import surface_forms
 from ..memory.memory import IncidentMemory, Recalled
 from ..memory.ports import Prediction
@@ -24,7 +25,7 @@ from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
 from ..prompts.playbooks import Playbook, playbook
-from ..prompts.technologies import Named, named, suits
+from ..prompts.technologies import Named, suits, there
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
@@ -152,7 +153,7 @@ def look_back(memory: IncidentMemory, incident: Incident, recalled: Recalled, ve
 
 
 def _looked_for(memory: IncidentMemory, incident: Incident) -> str:
-    words = list(memory.recall.by_telling(surface_forms(incident.text[:MAX_LOOKED])).values())[:_NAMED]
+    words = list(memory.recall.by_telling(surface_forms(whole(incident)[:MAX_LOOKED])).values())[:_NAMED]
     what = f"{', '.join(words)} and for the meaning of the whole" if words else "the meaning of the whole"
     if memory.recall.model is None:
         what = ", ".join(words) or "its letters"
@@ -163,22 +164,22 @@ def _looked_for(memory: IncidentMemory, incident: Incident) -> str:
 def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Past) -> Draft:
     """The memory's own answer, as its parts; no language model has a part in it."""
     leading = verdict.leading
-    there = _there(incident, leading.matches if leading else (), recalled.matches)
+    spoken_of = _spoken_of(incident, leading.matches if leading else (), recalled.matches)
     if leading is not None:
-        book = playbook(leading.failure_type, incident.service).suited(there)
+        book = playbook(leading.failure_type, incident.service).suited(spoken_of)
         actions = limit(from_matches([*leading.matches, *_without_cause(recalled.matches)], past.held))
         if len([action for action in actions if not action.only_failed]) < FEW:
-            actions = _with_checks(actions, book, there)
+            actions = _with_checks(actions, book, spoken_of)
         opening = ""
         prevention = next((p for match in leading.matches if (p := _prevention(match))), book.prevention)
     else:
         kind = likely_failure_type(incident.failure_type, recalled.matches)
-        book = playbook(kind, incident.service).suited(there)
+        book = playbook(kind, incident.service).suited(spoken_of)
         taken = limit(from_matches(_without_cause(recalled.matches), past.held))
         taken += _checks_of_kin(incident, kind, recalled.matches, taken)
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
-        actions = [*_with_checks(taken, book, there, 3 if not taken else 2), *changes, *book.watch[:1]]
+        actions = [*_with_checks(taken, book, spoken_of, 3 if not taken else 2), *changes, *book.watch[:1]]
         opening = _no_history(recalled.matches)
         prevention = brief(book.prevention, 320)
     return Draft(
@@ -197,8 +198,12 @@ def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Pas
 def compose(draft: Draft, repeated: bool, recalled: Recalled, verdict: Verdict, past: Past) -> Analysis:
     """The memory's own answer, in words and steps."""
     incident, leading = draft.incident, draft.leading
-    basis = leading.matches if leading else ()
-    shown = [*basis, *(match for match in recalled.matches if match not in basis)]
+    dissent = [hypothesis.matches[0] for hypothesis in draft.others[:1]]
+    first = [
+        *(leading.matches[: SHOWN - len(dissent)] if leading else ()),
+        *dissent,
+    ]  # what it rests on, and what disagrees
+    shown = [*first, *(match for match in recalled.matches if match not in first)]
     return Analysis(
         incident_id=incident.id,
         status=incident.status.value,
@@ -246,28 +251,21 @@ async def _in_better_words(writer: Writer | None, draft: Draft, own: Analysis, p
     return own.model_copy(update=better)
 
 
-def _there(incident: Incident, leading: Sequence[Match], matches: Sequence[Match]) -> Named:
+def _spoken_of(incident: Incident, leading: Sequence[Match], matches: Sequence[Match]) -> Named:
     """The technologies that the incident speaks of, or else those that it is likely the same as, or others of its service."""
     service = (incident.service or "").casefold()
-    of_service = [m for m in matches if service and (m.incident.service or "").casefold() == service]
-    told = ["\n".join(_told(match.incident) for match in some) for some in (leading, of_service)]
-    return named(_told(incident), *told)
+    of_service = [m.incident for m in matches if service and (m.incident.service or "").casefold() == service]
+    return there(incident, [match.incident for match in leading], of_service)
 
 
-def _told(incident: Incident) -> str:
-    how = incident.resolution
-    steps = [part for step in how.steps for part in (step.text, step.command)] if how else []
-    return "\n".join(filter(None, [incident.service, incident.text, incident.root_cause, *steps]))
-
-
-def _with_checks(actions: Sequence[Action], book: Playbook, there: Named, most: int = 2) -> list[Action]:
+def _with_checks(actions: Sequence[Action], book: Playbook, spoken_of: Named, most: int = 2) -> list[Action]:
     """The actions with the playbook's first checks: behind their own and before anything that changes something, but for
     checks of what may not be there, which do not stand before a fix that was taken."""
     failed = [action for action in actions if action.only_failed]
     own = [action for action in actions if action.risk is Risk.READ_ONLY and action not in failed]
     changes = [action for action in actions if action not in own and action not in failed]
     checks = book.checks[:most]
-    first = [check for check in checks if not changes or suits(check.command, there)]
+    first = [check for check in checks if not changes or suits(check.command, spoken_of)]
     return [*own, *first, *changes, *(check for check in checks if check not in first), *failed]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..incident import Incident
 from ..ports import Vectors
 from ..text import chunks
-from .essence import essence
+from .alerts import essence
 from .tokens import terms
 
 TITLE_WEIGHT = 3.0
@@ -21,10 +21,11 @@ def term_frequencies(incident: Incident) -> Counter[str]:
     """The weighted terms under which an incident is found: title, description, service, failure type, and how it
     was resolved."""
     found: Counter[str] = Counter()
-    for term in terms(essence(incident.title or "")):
+    title, description = parts(incident)
+    for term in terms(title):
         found[term] += TITLE_WEIGHT  # type: ignore[assignment] # a Counter of floats is still a Counter
     resolution = incident.resolution
-    fields: Iterable[str | None] = (essence(incident.description), incident.service)
+    fields: Iterable[str | None] = (description, incident.service)
     if resolution is not None:
         label = incident.failure_type.value.replace("-", " ")
         fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
@@ -35,8 +36,9 @@ def term_frequencies(incident: Incident) -> Counter[str]:
 
 def weighted_texts(incident: Incident) -> dict[str, float]:
     """The texts by which an incident is compared letter by letter, each with its weight."""
-    rest = " ".join(filter(None, (essence(incident.description), incident.service, incident.root_cause)))
-    return {essence(incident.title): TITLE_WEIGHT, rest: 1.0} if incident.title else {rest: 1.0}
+    title, description = parts(incident)
+    rest = " ".join(filter(None, (description, incident.service, incident.root_cause)))
+    return {title: TITLE_WEIGHT, rest: 1.0} if title else {rest: 1.0}
 
 
 def heading(incident: Incident) -> str:
@@ -47,6 +49,12 @@ def heading(incident: Incident) -> str:
 def whole(incident: Incident) -> str:
     """Title and description."""
     return essence(incident.text)
+
+
+def parts(incident: Incident) -> tuple[str, str]:
+    """Title, empty where there is none, and description."""
+    title = essence(incident.title) if incident.title else ""
+    return title, whole(incident).removeprefix(title).lstrip("\n")
 
 
 LAYOUT = "texts-3"
