@@ -6,6 +6,7 @@ one; ONNX Runtime, which embeds, does it in the processor's own instructions.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -45,7 +46,7 @@ def _session() -> Any:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # as where it embeds
-        options.intra_op_num_threads = 2
+        options.intra_op_num_threads = min(2, os.cpu_count() or 1)
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(_MODEL, options, providers=["CPUExecutionProvider"])
     except Exception:  # noqa: BLE001 # it raises bare ones
