@@ -18,7 +18,7 @@ from .incident import FailureType, Incident, Provenance, Resolution, Status, Ste
 from .index.alerts import told
 from .index.closeness import opening
 from .index.fields import embedded_texts
-from .index.tokens import surface_forms, terms
+from .index.tokens import surface_forms
 from .learning import Learning
 from .ports import Counts, Embedder, Filter, HistoryEntry, IncidentStore, Offender, Page, Vectors
 from .probability import COUNTS_FROM, Match, matches_of
@@ -32,9 +32,6 @@ SAME_INCIDENT = 0.97
 
 _TIDY_PAUSE = 600.0
 """Seconds before the index is kept again after that has failed."""
-
-_SAME_WORDS = 0.7
-"""The share of the distinct terms that two texts must have in common besides."""
 
 _QUERY_CHARACTERS = 20_000
 """A query beyond this is cut: the embedding reads the first thousand, and the most telling words stand early."""
@@ -111,12 +108,12 @@ class IncidentMemory:
 
         def repeat_of() -> str | None:
             known = self.store.find_open_by_text(normalise(incident.text), incident.service)
-            if known is None and vectors is not None:
-                near = self.recall.nearest_open(vectors[0], incident.service)
-                known = (
-                    near[0] if near and near[1] >= SAME_INCIDENT and self._says_the_same(near[0], incident) else None
-                )
-            return known
+            if known is not None or vectors is None:
+                return known
+            mine = told(incident.text)
+            near = self.recall.nearest_open(vectors[0], incident.service, SAME_INCIDENT)
+            others = filter(None, map(self.store.get, near))
+            return next((other.id for other in others if mine.repeats(told(other.text))), None)
 
         while self.store.get(incident.id) is not None:  # 1 in 4 billion for each incident stored
             incident = replace(incident, id=secrets.token_hex(4))
@@ -355,18 +352,6 @@ class IncidentMemory:
         """Stop what runs behind and release the file."""
         self.embedder.stop()
         self.store.close()
-
-    def _says_the_same(self, incident_id: str, incident: Incident) -> bool:
-        """Whether the words agree as the meaning does: the model reads the first thousand characters only, and alerts
-        share long beginnings. And of alerts, whether their labels tell them apart, whose values may be a word each."""
-        other = self.store.get(incident_id)
-        if other is None:
-            return False
-        one, two = told(incident.text), told(other.text)
-        if one.places != two.places or not one.has_labels_of(two):
-            return False
-        mine, theirs = set(terms(one.text)), set(terms(two.text))
-        return len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
 
     def _vectors(self, incident: Incident) -> tuple[Vectors | None, str | None]:
         """The incident's vectors and their model, or nothing while there is no model."""

@@ -32,7 +32,7 @@ import numpy as np
 
 from .causes import type_of_cause
 from .incident import FailureType, Incident, Status, normalise
-from .index.alerts import Told, same_name, told
+from .index.alerts import Told, told
 from .index.fields import whole
 from .recall import TYPICAL_QUERY, Hit
 from .rivals import Figures, leads
@@ -44,7 +44,7 @@ CEILING = 0.95
 """What all evidence together may come to: of the judged answers that everything speaks for, one in twenty is another problem
 all the same. Measured, .93 to .96 tie; 1 makes the middle of the scale too modest and its end too sure."""
 
-OF_ONE_RULE, OF_ANOTHER_SUBJECT = 0.6, 0.3
+OF_ONE_SUBJECT, OF_ANOTHER_SUBJECT = 0.6, 0.3
 """What p may come to, but for nearness in time, where both are alerts to which nobody has added a word: all of it was written with
 the rule, so it says which rule fired and not why. A judgment: the pairs with the same title and other words are stated at about
 half, and it is less where the rule fired for something else."""
@@ -239,11 +239,18 @@ def matches_of(
     for place, (i, hit) in enumerate(zip(order, found, strict=True)):
         lead_title = float(lead[_TITLE, place])
         report = _report(hit.incident)
+        most, apart = CEILING, _tells_apart(hit.incident, kind, service)
+        if alert is not None and (its := told(hit.incident.text)).rule is not None:
+            same_subject = alert.is_about(its, service, hit.incident.service)
+            most = OF_ONE_SUBJECT if same_subject else OF_ANOTHER_SUBJECT
+            apart = apart and not (
+                same_subject and alert.rule == its.rule
+            )  # the same alert, whatever its cause was then
         evidence = Evidence(
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),
             lead_title=None if math.isnan(lead_title) else lead_title,
-            nearness=0.0 if _tells_apart(hit.incident, kind, service) else hit.nearness * _alike(hit, report),
+            nearness=0.0 if apart else hit.nearness * _alike(hit, report),
             same_failure_type=same_type[i] and hit.incident.failure_type_stated,
             same_service=same_service[i],
             elsewhere=-1.0 if service and hit.incident.service and not same_service[i] else 0.0,
@@ -251,7 +258,7 @@ def matches_of(
             beyond=hit.closeness.beyond,
             rest=hit.closeness.rest,
             report=report,
-            most=CEILING if alert is None else _most_of_alert(alert, hit.incident, service),
+            most=most,
         )
         matches.append(Match(hit, evidence, probability(evidence)))
     return _reports_by_both(matches, [strength[i] for i in order])
@@ -292,15 +299,6 @@ def _report(incident: Incident) -> float:
     how = incident.resolution
     apart = incident.status is Status.OPEN or (how is not None and bool(how.root_cause or how.steps))
     return 1 - _between(len(whole(incident)), _BRIEF) if apart else 0.0
-
-
-def _most_of_alert(alert: Told, past: Incident, service: str | None) -> float:
-    """What p may come to for a past incident, where a rule alone wrote what was asked."""
-    its = told(past.text)
-    if its.rule is None:
-        return CEILING
-    same = same_name(service, past.service) if service and past.service else alert.is_about(its)
-    return OF_ONE_RULE if same else OF_ANOTHER_SUBJECT
 
 
 def _tells_apart(incident: Incident, kind: FailureType, service: str | None) -> bool:

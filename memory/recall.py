@@ -65,6 +65,9 @@ _SAMPLE_AFTER = 0.1
 _SOME = 500
 """Changed incidents that are read at a time."""
 
+_NEAREST = 12
+"""Open incidents that may be the one that is repeated: alerts of one rule come by the dozen."""
+
 TYPICAL_QUERY = 60.0
 """Nats that a query says, somewhere between an alert's line and a paragraph."""
 
@@ -249,12 +252,12 @@ class Recall:
             ceiling = sum(telling.values()) * (K1 + 1)
             lexical = self._lexical.scores(telling) / np.float32(ceiling or 1.0)
             arms, whole, best = [Arm.of(lexical, LEXICAL_WEIGHT, allowed, count, LEXICAL_SPREAD)], None, None
-            closer = None
+            looked_at = None
             if query.vector is not None and self._documents.any_embedded:
                 whole, best = self._semantic.scores(query.vector)
                 arms.append(Arm.of(whole, WHOLE_WEIGHT, allowed, count, COSINE_SPREAD))
                 arms.append(Arm.of(best, BEST_WEIGHT, allowed, count, COSINE_SPREAD))
-                closer = self._semantic.look()
+                looked_at = self._semantic.look()
             near = None if query.at is None else self._documents.nearness(query.at)
             score = _with_time(fused(arms), near)
             if count < len(score):
@@ -263,8 +266,8 @@ class Recall:
             ids, slot_of = self._documents.ids, self._documents.slot_of
             extra = np.array([slot_of[i] for i in also & slot_of.keys()], dtype=np.intp)
             extra = extra[allowed[extra]]
-            top = highest(score, max(count, closer or 0))
-            if closer is not None and query.vector is not None:
+            top = highest(score, max(count, looked_at or 0))
+            if looked_at is not None and query.vector is not None:
                 top = np.union1d(top, extra)
                 top = top[allowed[top]]
                 for arm, cosines in zip(arms[1:], self._semantic.exact(top, query.vector), strict=True):
@@ -329,20 +332,21 @@ class Recall:
             self._grams = Grams([weighted_texts(s.incident) for s in self._store.get_many(sample, None)])
         return self._grams
 
-    def nearest_open(self, vector: Vectors, service: str | None) -> tuple[str, float] | None:
-        """The open incident whose whole text is nearest to the vector, and its cosine. An incident of another
-        service (where both name one) is another incident, however alike the words are."""
+    def nearest_open(self, vector: Vectors, service: str | None, least: float) -> list[str]:
+        """The open incidents, a dozen at most, whose whole text comes as near to the vector as that cosine, the nearest first. An
+        incident of another service (where both name one) is another incident, however alike the words are."""
         with self.lock:
             self.sync()
             slots = self._documents.open_at(service)
             if not len(slots) or not self._documents.any_embedded:
-                return None
+                return []
             most = self._semantic.look()
             if most is not None and len(slots) > most:  # mostly a few are open, and the rest need not be read
                 slots = np.sort(slots[highest(self._semantic.scores(vector)[0][slots], most)])
             cosines = self._semantic.exact(slots, vector)[0]
-            nearest = int(np.argmax(cosines))
-            return self._documents.ids[slots[nearest]], float(cosines[nearest])
+            near = np.flatnonzero(cosines >= least)
+            nearest = near[np.argsort(-cosines[near], kind="stable")][:_NEAREST]
+            return [self._documents.ids[slot] for slot in slots[nearest].tolist()]
 
     def shared_terms(self, words: Mapping[str, str], incident_id: str, limit: int = 6) -> list[str]:
         """The first words that a query (those of `by_telling`) and an incident have in common, in that order."""

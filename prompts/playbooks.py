@@ -61,7 +61,7 @@ def playbook(failure_type: FailureType, service: str | None = None) -> Playbook:
     if service is None or not _SAFE_NAME.fullmatch(service):
         return book
 
-    def named(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    def with_name(actions: tuple[Action, ...]) -> tuple[Action, ...]:
         return tuple(
             replace(
                 action,
@@ -71,7 +71,9 @@ def playbook(failure_type: FailureType, service: str | None = None) -> Playbook:
             for action in actions
         )
 
-    return replace(book, checks=named(book.checks), mitigations=named(book.mitigations), watch=named(book.watch))
+    return replace(
+        book, checks=with_name(book.checks), mitigations=with_name(book.mitigations), watch=with_name(book.watch)
+    )
 
 
 @cache

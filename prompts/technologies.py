@@ -14,9 +14,9 @@ from ..memory.index.fields import whole
 
 _FAMILIES: Mapping[str, Mapping[str, str]] = {
     "platform": {
-        "kubernetes": r"kube\w*|k8s|k3s|pods?|(?<!the )helm|argo ?cd|crashloop\w*|imagepull\w*|(?:replica|stateful|daemon)sets?|eks|gke|aks"
+        "kubernetes": r"kube\w*|k8s|k3s|pods?|(?<!the )helm|cmctl|cert-manager|argo ?cd|crashloop\w*|imagepull\w*|(?:replica|stateful|daemon)sets?|eks|gke|aks"
         r"|openshift|istio|hpa|coredns|svc\.cluster\.local|oomkilled|ingress[- ]nginx|container_(?:cpu|memory|oom)_\w+",
-        "systemd": r"systemctl|systemd unit|journalctl -u|supervisorctl|bare[- ]metal|virtual machines?|[\w-]{1,60}\.service(?!\.)",
+        "systemd": r"systemctl|systemd(?![\w-])|journalctl -u|supervisorctl|bare[- ]metal|virtual machines?|(?<![.{])[\w-]{1,60}\.service(?!\.)",
         "containers": r"docker[- ]compose|docker (?:ps|logs|restart|exec|run|stop|stats)|docker swarm|podman|nomad (?:job|alloc\w*|client)|ecs (?:service|task|cluster)s?|fargate",
     },
     "database": {

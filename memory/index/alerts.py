@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from ..text import storable
 from .tokens import terms
 
 _LEAST_FIELDS, _LEAST_ENVELOPE, _LEAST_SHARE = 3, 2, 1 / 3
@@ -24,11 +27,11 @@ alert's: "Region: EU" alone is somebody's sentence, and a runbook that quotes a 
 _OWN_WORDS = 12
 """Characters outside of fields up to which nobody has added anything: a dash, a quotation mark, "see above"."""
 
-_READ, _KEPT = 20_000, 8_000
-"""Characters that are read for fields, a longer text goes on as it is; and those of a text whose reading is kept."""
+_LONGEST = 8_000
+"""Characters of a text that is read for fields; a longer one is no alert."""
 
-_MOST_BROKEN = 20
-"""Pieces that look like JSON and are none, after which no further one is tried."""
+_MOST_BROKEN, _DEEPEST = 20, 50
+"""Pieces that look like JSON and are none, after which no further one is tried; and how deep one is read."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -42,26 +45,39 @@ _LINKS = _words(
 _TIMES = _words("startsat endsat starts ends started timestamp time ts date datetime datelocaltime period duration")
 _STATES = _words("status state statechange severity priority urgency level loglevel")
 _IDS = _words(
-    "prometheus receiver team owner tier stage grafanafolder datasource refid ruleuid orgid account awsaccount alarmarn fingerprint "
-    "groupkey truncatedalerts eventid incidentid alertid problemid originalproblemid triggerid monitorid traceid spanid requestid "
-    "correlationid caller pid statistic treatmissingdata"
+    "prometheus receiver grafanafolder datasource refid ruleuid orgid account awsaccount alarmarn fingerprint groupkey truncatedalerts eventid "
+    "incidentid alertid problemid originalproblemid triggerid monitorid traceid spanid requestid correlationid caller pid"
 )
-_PLACES = _words("cluster env environment region datacenter dc namespacecluster")
+_PLACES = _words("cluster env environment region datacenter dc")
 _SUBJECTS = (
-    "service", "app", "application", "component", "deployment", "statefulset", "daemonset", "pod", "host", "hostname", "instance",
-    "node", "device", "mountpoint", "interface", "database", "queue", "topic", "job",
+    "pod", "container", "deployment", "statefulset", "daemonset", "device", "mountpoint", "interface", "database", "queue", "topic",
+    "instance", "host", "hostname", "node", "app", "application", "component", "service", "job",
 )  # fmt: skip
+"""Labels that say what an alert is about, the most particular first."""
+
 _RULES = ("alertname", "alarmname", "problemname", "name")
+_TEXTS = _words("summary description")
+_OBSERVED = _words("message msg error err reason text body details logs log output")
+"""Fields that no rule writes: what they hold was seen."""
+
 _CONTENT = _words(
-    "alert alarm summary description message msg error err reason text body title container namespace index value values metricname "
-    "metricnamespace dimensions operationaldata additionalinfo reasonforstatechange condition details"
-).union(_SUBJECTS, _RULES)
+    "alert alarm title namespace index value values metricname metricnamespace dimensions operationaldata additionalinfo "
+    "reasonforstatechange condition"
+).union(_SUBJECTS, _RULES, _TEXTS, _OBSERVED)
 _SECTIONS = _words(
     "labels annotations alerts grouplabels commonlabels commonannotations alarmdetails alertdetails details monitoredmetric "
     "statechangeactions additionalinfo values firing resolved threshold links"
 )
 _MACHINES = _words("alertname generatorurl fingerprint originalproblemid alarmarn")
 """Fields that no person writes."""
+
+_CHANGING = re.compile(
+    r"value|count|age|duration|usage|percent|time|size|total|rate|current|threshold|message|text|description|summary"
+)
+"""Labels that differ each time the same alert fires."""
+
+_SCRAPER = "kube-state-metrics"
+"""What watches workloads for Kubernetes: service, job and instance are its own then, and not the workload's."""
 
 _STATE = re.compile(
     r"firing|resolved|triggered|active|open|critical|crit|warning|warn|info|information|error|err|fatal|debug|major|minor|disaster"
@@ -71,22 +87,32 @@ _TIME_WORD = re.compile(
     r"jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|mon\w*|tue\w*|wed\w*|thu\w*|fri\w*|sat\w*|sun\w*"
     r"|t|z|utc|gmt|cest|cet|[ap]m|at|on|ago|h|m|s|min|seconds?|minutes?|hours?"
 )
-_MARKUP = ' \t*_`"'
-_LINE = re.compile(
-    r"[ \t]*(?:[-*•·>][ \t]+)?[*_`\"]{0,3}([A-Za-z@][\w @./-]{0,30}?)[*_`\"]{0,3}[ \t]*([:=])(?!//|=)[ \t]*(.*)"
+_MONITOR = (
+    "grafana",
+    "prometheus",
+    "alertmanager",
+    "runbook",
+    "zabbix",
+    "console.aws",
+    "/graph",
+    "/alerting",
+    "/alerts",
 )
-_PAIR = re.compile(r'\s*([A-Za-z]\w{0,30})=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:,|(?=\s)|$)')
+_MARKUP = ' \t*_`"'
+_LINE = re.compile(r"([-*•·>][ \t]+)?[*_`\"]{0,3}([A-Za-z@][\w @./-]{0,30}?)[*_`\"]{0,3}[ \t]*([:=])(?!//|=)[ \t]*(.*)")
+_PAIR = re.compile(r'([A-Za-z]\w{0,30})=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:,|(?=\s)|$)')
 _SENTENCES = re.compile(
-    r"\s*(?:Problem (?:started|has been resolved) (?:at|in) .{0,80}|You are receiving this email because .{0,600}"
+    r"Problem (?:started|has been resolved) (?:at|in) .{0,80}|You are receiving this email because .{0,600}"
     r"|View this alarm in the AWS .{0,80}|- The alarm is in the .{0,300}|-+"
-    r"|https?://\S*(?:console\.aws|grafana|prometheus|alertmanager|runbook|zabbix)\S*)\s*"
 )
 _MARKS = re.compile(
     r"(?:\s*(?:\[(?:firing|resolved|alert|alerting|triggered|problem|critical|warning|no ?data|ok|p\d|sev-?\d)(?::\d+)?\]"
     r"|(?:firing|triggered|problem|alarm|alert)\s*:))+\s*",
     re.IGNORECASE,
 )
-_OF_REPLICA = re.compile(r"(?:-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
+_OF_REPLICA = re.compile(r"-[0-9a-f]{6,10}-[a-z0-9]{5}$|-(?=[a-z]*\d)[a-z0-9]{5}$")
+_GENERIC = _words("service svc")
+_SAME_WORDS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,64 +120,73 @@ class Told:
     """What a text says.
 
     `text` is it without an alert's envelope, and as it is where it is no alert's. `rule` names the rule that wrote it, None where
-    somebody wrote it or added a word. `subjects` are what its labels say it is about, by the label, and `places` the environments,
-    clusters and regions that were in its envelope.
+    somebody wrote it or added a word. `labels` are the values of its labels, and `places` the environments, clusters and regions that
+    were in its envelope.
     """
 
     text: str
     rule: str | None = None
-    subjects: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     places: frozenset[str] = frozenset()
 
-    def is_about(self, other: Told) -> bool:
-        """Whether two alerts are about the same: their labels say so of the service, or else of all that both name."""
-        for label in _SUBJECTS[:3]:
-            if label in self.subjects and label in other.subjects:
-                return same_name(self.subjects[label], other.subjects[label])
-        return self.has_labels_of(other)
+    def is_about(self, other: Told, service: str | None = None, its_service: str | None = None) -> bool:
+        """Whether two alerts are about the same: by what was stated of the service, or else by the most particular label that
+        both name, or by the service that one states and the other's labels; and where nothing tells them apart."""
+        if service and its_service:
+            return same_name(service, its_service)
+        for label in _SUBJECTS:
+            if label in self.labels and label in other.labels:
+                return same_name(self.labels[label], other.labels[label])
+        for stated, labels in ((service, other.labels), (its_service, self.labels)):
+            named = [labels[label] for label in _SUBJECTS if label in labels]
+            if stated and named:
+                return any(same_name(stated, name) for name in named)
+        return True
 
-    def has_labels_of(self, other: Told) -> bool:
-        """Whether no label that two alerts name tells them apart."""
-        return all(
-            self.subjects[label] == other.subjects[label] for label in self.subjects.keys() & other.subjects.keys()
-        )
+    def repeats(self, other: Told) -> bool:
+        """Whether it says what the other says, once their meaning is the same: in most of its words (a model reads the first
+        thousand characters only, and alerts share long beginnings), in every label, since a label is a word, and of the same rule."""
+        if self.places != other.places or (self.rule and other.rule and self.rule != other.rule):
+            return False
+        if any(self.labels[label] != other.labels[label] for label in self.labels.keys() & other.labels.keys()):
+            return False
+        mine, theirs = set(terms(self.text)), set(terms(other.text))
+        return len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
 
 
 def same_name(one: str, other: str) -> bool:
     """Whether one says what the other says, or more of it: `cart`, `cart-service` and `Cart`."""
-    mine, theirs = frozenset(terms(one)), frozenset(terms(other))
+    mine, theirs = (frozenset(terms(name)) - _GENERIC for name in (one, other))
+    if not mine or not theirs:
+        return one.casefold() == other.casefold()
     return mine <= theirs or theirs <= mine
 
 
 def essence(text: str) -> str:
-    """The text without an alert's envelope and without the names of its fields. A text that is no alert's comes back as it is
-    but for marks such as "[FIRING:1]", and so does one of which nothing would be left."""
+    """The text without an alert's envelope and without the names of well-known fields. A text that is no alert's comes back as it
+    is but for marks such as "[FIRING:1]", and so does one of which nothing would be left."""
     return told(text).text
 
 
-def told(text: str) -> Told:
-    """What a text says."""
-    return _kept(text) if len(text) <= _KEPT else _told(text)
-
-
 @lru_cache(maxsize=1_000)
-def _kept(text: str) -> Told:
-    return _told(text)
-
-
 def _told(text: str) -> Told:
     marks = _MARKS.match(text)
     bare = text[marks.end() :] if marks else text
     if not bare.strip():
         return Told(text)
-    if bare.count("=", 0, _READ) + bare.count(":", 0, _READ) < _LEAST_FIELDS:
+    if bare.count("=") + bare.count(":") < _LEAST_FIELDS:
         return Told(bare)
     reader = _Reader()
-    reader.read(bare[:_READ])
+    reader.read(bare.replace("\N{NO-BREAK SPACE}", " "))
     found, fields = "\n".join(filter(None, reader.lines)).strip(), reader.envelope + reader.content
     if not found or reader.envelope < _LEAST_ENVELOPE or fields < max(_LEAST_FIELDS, _LEAST_SHARE * len(reader.lines)):
         return Told(bare)
-    return Told(found + bare[_READ:], reader.rule(len(bare) - _READ), reader.subjects, frozenset(reader.places))
+    return Told(found, reader.rule(), MappingProxyType(reader.of_workload()), frozenset(reader.places))
+
+
+def told(text: str) -> Told:
+    """What a text says."""
+    return _told(text) if len(text) <= _LONGEST else Told(text)
 
 
 class _Reader:
@@ -160,10 +195,11 @@ class _Reader:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.envelope = self.content = 0
-        self.subjects: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
         self.places: set[str] = set()
+        self._seen: Counter[str] = Counter()
         self._rules: dict[str, str] = {}
-        self._own, self._title, self._by_machine = 0, "", False
+        self._own, self._title = 0, ""
 
     def read(self, text: str) -> None:
         """Read it line by line; what is JSON as that."""
@@ -179,46 +215,64 @@ class _Reader:
                     broken += 1
                 else:
                     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-                        self._structure("", value)
+                        self._structure("", value, 0)
                         at = stop
                         continue
-            self._line(line)
+            self._line(line.strip())
             at += len(line) + 1
 
-    def rule(self, more: int) -> str | None:
-        """The name of the rule that wrote all of it; `more` characters were not read."""
+    def rule(self) -> str | None:
+        """The name of the rule that wrote all of it."""
         said = set(terms(" ".join(self.lines[1:] if self._title else self.lines)))
-        its_title = set(terms(self._title))
-        own_title = bool(its_title) and len(its_title & said) < len(its_title) / 2
-        if not self._by_machine or own_title or self._own + max(0, more) > _OWN_WORDS:
+        beyond = [term for term in set(terms(self._title)) - said if term.isalpha()]
+        most = 3 if self._seen["alarmarn"] else 1  # CloudWatch names the region, anybody a word such as "critical"
+        if not self._seen.keys() & _MACHINES or len(beyond) > most or self._own > _OWN_WORDS:
             return None
         return next((self._rules[name].casefold() for name in _RULES if name in self._rules), None)
 
+    def of_workload(self) -> dict[str, str]:
+        """The labels without those of who watches; where nothing says that a machine wrote them, those with known names."""
+        known = self.labels
+        if not self._seen.keys() & _MACHINES:
+            known = {label: value for label, value in known.items() if label in _SUBJECTS}
+        if any(_SCRAPER in known.get(label, "") for label in ("service", "job")):
+            known = {
+                label: value
+                for label, value in known.items()
+                if label not in ("service", "job", "instance", "endpoint")
+            }
+        return known
+
     def _line(self, line: str) -> None:
-        if (found := _LINE.fullmatch(line)) and self._field(_plain(found[1]), found[3].strip(_MARKUP)):
+        found = _LINE.fullmatch(line)
+        if found and self._field(_plain(found[2]), found[4].strip(_MARKUP)):
             return
         if len(pairs := list(_PAIR.finditer(line))) > 1 and not _PAIR.sub("", line).strip():
             for pair in pairs:
-                if not self._field(_plain(pair[1]), value := pair[2].strip('"')):
-                    self.lines.append(value)
+                self._take(pair[1], pair[2].strip('"'))
         elif line.strip(_MARKUP + "#:[]{},"):
-            if _plain(line) in _SECTIONS or _SENTENCES.fullmatch(line):
+            if _plain(line) in _SECTIONS or _SENTENCES.fullmatch(line) or _is_link(line):
                 return
             if not self.lines:
                 self._title = line
-            elif not (found and found[2] == "="):  # a label that is not known, perhaps of the user's own rules
+            elif found and found[1] and found[3] == "=" and " " not in found[2]:  # a label of the user's own rules
+                self._label(_plain(found[2]), found[4])
+            else:
                 self._own += len(line)
             self.lines.append(line)
 
-    def _structure(self, name: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, its in value.items():
-                self._structure(_plain(key), its)
-        elif isinstance(value, list):
-            for its in value:
-                self._structure(name, its)
-        elif value is not None and not self._field(name, str(value)):
-            self.lines.append(str(value))
+    def _structure(self, name: str, value: Any, depth: int) -> None:
+        if isinstance(value, dict | list) and depth < _DEEPEST:
+            for key, its in value.items() if isinstance(value, dict) else ((name, its) for its in value):
+                self._structure(key, its, depth + 1)
+        elif value is not None:
+            self._take(name, storable(str(value)) if depth < _DEEPEST else "")
+
+    def _take(self, name: str, value: str) -> None:
+        """Take a field of a pair or of JSON, whatever its name."""
+        if not self._field(_plain(name), value):
+            self._label(_plain(name), value)
+            self.lines.append(f"{name} {value}".strip())
 
     def _field(self, name: str, value: str) -> bool:
         """Take a field with a known name; whether it was one."""
@@ -233,26 +287,35 @@ class _Reader:
             self.lines.append(value)
             if name in _RULES:
                 self._rules.setdefault(name, value)
-            if name in _SUBJECTS:
-                self.subjects.setdefault(
-                    name, _OF_REPLICA.sub("", value.casefold()) if name == "pod" else value.casefold()
-                )
+            if name in _OBSERVED or (name in _TEXTS and self._seen[name] > max(0, self._seen["alertname"] - 1)):
+                self._own += len(value)
+            self._label(name, _OF_REPLICA.sub("", value) if name == "pod" else value)
         else:
             return False
-        self._by_machine = self._by_machine or name in _MACHINES
+        self._seen[name] += 1
         return True
+
+    def _label(self, name: str, value: str) -> None:
+        if len(value.split()) == 1 and not _CHANGING.search(name):
+            self.labels.setdefault(name, value.casefold())
 
 
 def _is_envelope(name: str, value: str) -> bool:
     """Whether name and value are an envelope's."""
     if name in _LINKS:
-        return not value or ("://" in value and len(value.split()) <= 3)
+        return not value or _is_link(value, () if not name.startswith("source") else _MONITOR)
     if name in _TIMES:
         words = re.findall(r"[a-z]+", value.lower())
         return not value or (any(map(str.isdigit, value)) and all(map(_TIME_WORD.fullmatch, words)))
     if name in _STATES:
         return not value or _STATE.fullmatch(value.lower()) is not None
     return name in _IDS | _PLACES and len(value.split()) <= 1
+
+
+def _is_link(text: str, of: Sequence[str] = _MONITOR) -> bool:
+    """Whether a text is a link and no more, to one of these (any, where there are none)."""
+    bare = text.strip("<>()[] ").lower()
+    return bare.startswith(("http://", "https://")) and " " not in bare and (not of or any(part in bare for part in of))
 
 
 def _plain(name: str) -> str:
