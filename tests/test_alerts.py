@@ -366,6 +366,10 @@ def test_what_scrapes_for_kubernetes_is_not_the_workload(with_one: IncidentMemor
         scraped = its.description.replace(f"service = {workload}", "service = kube-prometheus-stack-kube-state-metrics")
         return replace(its, title="KubePodCrashLooping", description=scraped, service=None)
 
+    moved = fired("KubePodCrashLooping", "cart", "Pod is waiting (CrashLoopBackOff).", pod="qq1zz")
+    for address in ("10.0.0.3:8080", "10.0.0.4:8080"):
+        its = replace(moved, service=None, description=f"{moved.description}\n - instance = {address}")
+        assert stated(with_one, its).probability == pytest.approx(OF_ONE_SUBJECT, abs=0.05)
     assert stated(with_one, of_workload("cart")).probability == pytest.approx(OF_ONE_SUBJECT, abs=0.05)
     assert stated(with_one, of_workload("invoice-worker")).probability <= OF_ANOTHER_SUBJECT
 

@@ -50,10 +50,10 @@ _IDS = _words(
 )
 _PLACES = _words("cluster env environment region datacenter dc")
 _SUBJECTS = (
-    "pod", "container", "deployment", "statefulset", "daemonset", "device", "mountpoint", "interface", "database", "queue", "topic",
-    "instance", "host", "hostname", "node", "app", "application", "component", "service", "job",
+    "pod", "deployment", "statefulset", "daemonset", "database", "queue", "topic", "app", "application", "component", "service", "host",
+    "hostname", "node", "instance", "device", "mountpoint", "interface", "container", "job",
 )  # fmt: skip
-"""Labels that say what an alert is about, the most particular first."""
+"""Labels that say what an alert is about, those that say most first: a service before its instances, whose addresses change."""
 
 _RULES = ("alertname", "alarmname", "problemname", "name")
 _TEXTS = _words("summary description")
@@ -72,12 +72,13 @@ _MACHINES = _words("alertname generatorurl fingerprint originalproblemid alarmar
 """Fields that no person writes."""
 
 _CHANGING = re.compile(
-    r"value|count|age|duration|usage|percent|time|size|total|rate|current|threshold|message|text|description|summary"
+    r"value|count|age|duration|usage|percent|time|size|total|rate|current|threshold|operationaldata|info|description|summary"
 )
 """Labels that differ each time the same alert fires."""
 
-_SCRAPER = "kube-state-metrics"
-"""What watches workloads for Kubernetes: service, job and instance are its own then, and not the workload's."""
+_OF_SCRAPER = re.compile(r"kube-state-metrics|exporter")
+"""Who asks a workload or a host for its figures: a service, job or app of that name is not what the alert is about. Of
+kube-state-metrics the instance is its own, too."""
 
 _STATE = re.compile(
     r"firing|resolved|triggered|active|open|critical|crit|warning|warn|info|information|error|err|fatal|debug|major|minor|disaster"
@@ -235,13 +236,10 @@ class _Reader:
         known = self.labels
         if not self._seen.keys() & _MACHINES:
             known = {label: value for label, value in known.items() if label in _SUBJECTS}
-        if any(_SCRAPER in known.get(label, "") for label in ("service", "job")):
-            known = {
-                label: value
-                for label, value in known.items()
-                if label not in ("service", "job", "instance", "endpoint")
-            }
-        return known
+        foreign = {label for label in ("service", "job", "app") if _OF_SCRAPER.search(known.get(label, ""))}
+        if any("kube-state" in known[label] for label in foreign):
+            foreign.add("instance")
+        return {label: value for label, value in known.items() if label not in foreign}
 
     def _line(self, line: str) -> None:
         found = _LINE.fullmatch(line)
@@ -296,7 +294,7 @@ class _Reader:
         return True
 
     def _label(self, name: str, value: str) -> None:
-        if len(value.split()) == 1 and not _CHANGING.search(name):
+        if len(value.split()) == 1 and name not in _OBSERVED and not _CHANGING.search(name):
             self.labels.setdefault(name, value.casefold())
 
 
