@@ -243,9 +243,8 @@ def matches_of(
         if alert is not None and (its := told(hit.incident.text)).rule is not None:
             same_subject = alert.is_about(its, service, hit.incident.service)
             most = OF_ONE_SUBJECT if same_subject else OF_ANOTHER_SUBJECT
-            apart = apart and not (
-                same_subject and alert.rule == its.rule
-            )  # the same alert, whatever its cause was then
+            # The same alert again is an echo, whatever its cause was then; of something else it is none.
+            apart = not same_subject or (apart and alert.rule != its.rule)
         evidence = Evidence(
             held=_held(hit, float(lead[-1, place])),
             agreement=float(agreement[place]),

@@ -294,6 +294,8 @@ def test_the_same_alert_within_the_hour_is_likelier_the_same(memory: IncidentMem
     memory.import_batch([replace(soon, resolution=Resolution("redis evicted the sessions"))], embed=True)
     again = fired("KubePodCrashLooping", "cart", "Pod is waiting (CrashLoopBackOff).", pod="qq1")
     assert stated(memory, again).probability > 0.8
+    other = fired("KubePodCrashLooping", "billing", "Pod is waiting (CrashLoopBackOff).", pod="qq1")
+    assert stated(memory, replace(other, service=None)).probability <= OF_ANOTHER_SUBJECT
 
 
 @pytest.mark.parametrize(
