@@ -57,7 +57,10 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             2,
         ),
         (r"long[- ]running (transactions?|quer(y|ies))|pg_stat_activity|checksum verification|split[- ]brain", 2),
-        (r"conflict with recovery|(replicas?|standby|secondary|slave) (is |are )?.{0,20}\b(behind|lag\w*)", 2),
+        (
+            r"conflict with recovery|(replica|standby|secondary|slave)s? (is |are )?(\w+ )?\w+ (s|sec\w*|min\w*|hours?) behind",
+            2,
+        ),
         (rf"\b{_ENGINE}\b[^.]{{0,50}}\b{_FAULT}|\b{_FAULT}\b[^.]{{0,30}}\b{_ENGINE}\b", 2),
         (rf"\b{_ENGINE}\b", 1),
         (r"failover|primary (db|database)|read replica", 1),
@@ -89,7 +92,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             3,
         ),
         (
-            r"allowed memory size|memory (limit |size )?exhausted|(cannot|could not|failed to|unable to) allocate\b"
+            r"allowed memory size|memory (limit |size )?exhausted|(cannot|could not|failed to|unable to) allocate (memory|heap|\d+ bytes)"
             r"|\b(no)?memoryerror\b|\bbad_alloc\b|\bswap\b.{0,20}\b(full|exhaust\w*)",
             3,
         ),

@@ -65,8 +65,8 @@ _SAMPLE_AFTER = 0.1
 _SOME = 500
 """Changed incidents that are read at a time."""
 
-_NEAREST = 12
-"""Open incidents that may be the one that is repeated: alerts of one rule come by the dozen."""
+_NEAREST = 200
+"""Open incidents that may be the one that is repeated: alerts of one rule come by the dozen, and in an outage by the hundred."""
 
 TYPICAL_QUERY = 60.0
 """Nats that a query says, somewhere between an alert's line and a paragraph."""
@@ -333,7 +333,7 @@ class Recall:
         return self._grams
 
     def nearest_open(self, vector: Vectors, service: str | None, least: float) -> list[str]:
-        """The open incidents, a dozen at most, whose whole text comes as near to the vector as that cosine, the nearest first. An
+        """The open incidents, _NEAREST at most, whose whole text comes as near to the vector as that cosine, the nearest first. An
         incident of another service (where both name one) is another incident, however alike the words are."""
         with self.lock:
             self.sync()

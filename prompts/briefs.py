@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
 
 from ..memory.causes import same_cause
 from ..memory.confidence import likely_failure_type, weigh
-from ..memory.failure_types import LABELS, classify
+from ..memory.failure_types import LABELS, classify_incident
 from ..memory.incident import FailureType, Incident, Outcome, Status, Step, utcnow
 from ..memory.memory import IncidentMemory
 from ..memory.placeholders import placeholders
@@ -42,8 +43,8 @@ def first_look(memory: IncidentMemory, alert: str, service: str | None) -> str:
     now = utcnow()
     told = Incident(
         id="triage", title=None, description=alert, updated_at=now, created_at=now, service=service,
-        failure_type=classify(None, alert),
     )  # fmt: skip
+    told = replace(told, failure_type=classify_incident(told))
     recalled = memory.find(alert, 12, about=told)
     verdict = memory.learning.recalibration().recalibrate(weigh(recalled.matches, now))
     leading = verdict.leading

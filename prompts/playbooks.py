@@ -46,9 +46,11 @@ class Playbook:
 
 
 def _suited(actions: Sequence[Action], spoken_of: Named) -> list[Action]:
-    """Those that may suit; where none does, the first in words alone: what to do is right on any platform."""
+    """Those that may suit; where none does, the first in words alone, but for words that speak of another technology, too."""
     kept = [action for action in actions if suits(action.command, spoken_of) is not False]
-    return kept or [replace(action, command=None, undo=None) for action in actions[:2]]
+    in_words = [replace(action, command=None, undo=None, expect=None) for action in actions]
+    fitting = [action for action in in_words if suits(action.action, spoken_of) is not False]
+    return kept or (fitting or in_words)[:2]
 
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")

@@ -73,10 +73,10 @@ def named(*texts: str) -> Named:
 
 def there(incident: Incident, *others: Iterable[Incident]) -> Named:
     """The technologies that an incident speaks of, or else the first others, and so on."""
-    return named(*("\n".join(map(_told, some)) for some in ([incident], *others)))
+    return named(*("\n".join(map(_text_of, some)) for some in ([incident], *others)))
 
 
-def _told(incident: Incident) -> str:
+def _text_of(incident: Incident) -> str:
     how = incident.resolution
     steps = [part for step in how.steps for part in (step.text, step.command)] if how else []
     return "\n".join(filter(None, [incident.service, whole(incident), incident.root_cause, *steps]))

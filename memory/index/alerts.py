@@ -17,15 +17,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from ..redaction import redact
 from ..text import storable
 from .tokens import terms
 
 _LEAST_FIELDS, _LEAST_ENVELOPE, _LEAST_SHARE = 3, 2, 1 / 3
 """Fields with a known name, those of an envelope among them, and their share of the lines, from which on a text is read as an
 alert's: "Region: EU" alone is somebody's sentence, and a runbook that quotes a rule is no alert."""
-
-_OWN_WORDS = 12
-"""Characters outside of fields up to which nobody has added anything: a dash, a quotation mark, "see above"."""
 
 _LONGEST = 8_000
 """Characters of a text that is read for fields; a longer one is no alert."""
@@ -45,10 +43,10 @@ _LINKS = _words(
 _TIMES = _words("startsat endsat starts ends started timestamp time ts date datetime datelocaltime period duration")
 _STATES = _words("status state statechange severity priority urgency level loglevel")
 _IDS = _words(
-    "prometheus receiver grafanafolder datasource refid ruleuid orgid account awsaccount alarmarn fingerprint groupkey truncatedalerts eventid "
+    "prometheus receiver grafanafolder datasource refid ruleuid orgid account alarmarn fingerprint groupkey truncatedalerts eventid "
     "incidentid alertid problemid originalproblemid triggerid monitorid traceid spanid requestid correlationid caller pid"
 )
-_PLACES = _words("cluster env environment region datacenter dc")
+_PLACES = _words("cluster env environment region datacenter dc awsaccount")
 _SUBJECTS = (
     "pod", "deployment", "statefulset", "daemonset", "database", "queue", "topic", "app", "application", "component", "service", "host",
     "hostname", "node", "instance", "device", "mountpoint", "interface", "container", "job",
@@ -56,8 +54,11 @@ _SUBJECTS = (
 """Labels that say what an alert is about, those that say most first: a service before its instances, whose addresses change."""
 
 _RULES = ("alertname", "alarmname", "problemname", "name")
+_OF_RULE = frozenset({"alertname", "alarmname", "problemname", "alert", "alarm", "title", "severity"})
 _TEXTS = _words("summary description")
-_OBSERVED = _words("message msg error err reason text body details logs log output")
+_OBSERVED = _words(
+    "message msg error err reason text body details logs log output note notes comment cause rootcause impact"
+)
 """Fields that no rule writes: what they hold was seen."""
 
 _CONTENT = _words(
@@ -66,26 +67,29 @@ _CONTENT = _words(
 ).union(_SUBJECTS, _RULES, _TEXTS, _OBSERVED)
 _SECTIONS = _words(
     "labels annotations alerts grouplabels commonlabels commonannotations alarmdetails alertdetails details monitoredmetric "
-    "statechangeactions additionalinfo values firing resolved threshold links"
+    "statechangeactions additionalinfo values firing resolved alertsfiring alertsresolved threshold links"
 )
 _MACHINES = _words("alertname generatorurl fingerprint originalproblemid alarmarn")
 """Fields that no person writes."""
 
 _CHANGING = re.compile(
-    r"value|count|age|duration|usage|percent|time|size|total|rate|current|threshold|operationaldata|info|description|summary"
+    r".*(?:value|values|count|duration|usage|percent|seconds|bytes|total)|age|time|size|rate|info|current|operationaldata|description"
+    r"|summary|id|uid|podtemplatehash|containerid"
 )
 """Labels that differ each time the same alert fires."""
 
-_OF_SCRAPER = re.compile(r"kube-state-metrics|exporter")
-"""Who asks a workload or a host for its figures: a service, job or app of that name is not what the alert is about. Of
+_OF_SCRAPER = re.compile(r"kube-state-metrics|exporter|kubelet|apiserver")
+"""Who gives the figures of workloads or hosts: a service, job or app of that name is not what the alert is about. Of
 kube-state-metrics the instance is its own, too."""
 
 _STATE = re.compile(
-    r"firing|resolved|triggered|active|open|critical|crit|warning|warn|info|information|error|err|fatal|debug|major|minor|disaster"
-    r"|average|high|medium|moderate|low|ok|alarm|alert|alerting|problem|no ?data|unknown|page|ticket|p\d|sev-?\d|\d|\w+ -> \w+"
+    r"firing|resolved|triggered|critical|crit|warning|warn|info|information|error|err|fatal|debug|major|minor|disaster"
+    r"|average|high|medium|moderate|low|ok|alarm|alert|alerting|problem|no ?data|page|ticket|p\d|sev-?\d|\d"
+    r"|(?:ok|alarm|insufficient.data) -> (?:ok|alarm|insufficient.data)"
 )
 _TIME_WORD = re.compile(
-    r"jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|mon\w*|tue\w*|wed\w*|thu\w*|fri\w*|sat\w*|sun\w*"
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+    r"|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
     r"|t|z|utc|gmt|cest|cet|[ap]m|at|on|ago|h|m|s|min|seconds?|minutes?|hours?"
 )
 _MONITOR = (
@@ -131,12 +135,18 @@ class Told:
     places: frozenset[str] = frozenset()
 
     def is_about(self, other: Told, service: str | None = None, its_service: str | None = None) -> bool:
-        """Whether two alerts are about the same: by what was stated of the service, or else by the most particular label that
-        both name, or by the service that one states and the other's labels; and where nothing tells them apart."""
+        """Whether two alerts are about the same: by what was stated of the service; or else in the same places, with no label of the
+        user's own that differs, and by the most particular one that both name, or by the service that one states and the
+        other's labels; and where nothing tells them apart."""
         if service and its_service:
             return same_name(service, its_service)
+        if self.places and other.places and self.places != other.places:
+            return False
+        shared = self.labels.keys() & other.labels.keys()
+        if any(self.labels[label] != other.labels[label] for label in shared - _OF_RULE.union(_SUBJECTS)):
+            return False
         for label in _SUBJECTS:
-            if label in self.labels and label in other.labels:
+            if label in shared:
                 return same_name(self.labels[label], other.labels[label])
         for stated, labels in ((service, other.labels), (its_service, self.labels)):
             named = [labels[label] for label in _SUBJECTS if label in labels]
@@ -182,6 +192,8 @@ def _told(text: str) -> Told:
     found, fields = "\n".join(filter(None, reader.lines)).strip(), reader.envelope + reader.content
     if not found or reader.envelope < _LEAST_ENVELOPE or fields < max(_LEAST_FIELDS, _LEAST_SHARE * len(reader.lines)):
         return Told(bare)
+    if reader.decoded:  # what JSON hides is neither stored nor redacted yet
+        found = redact(storable(found))
     return Told(found, reader.rule(), MappingProxyType(reader.of_workload()), frozenset(reader.places))
 
 
@@ -200,7 +212,7 @@ class _Reader:
         self.places: set[str] = set()
         self._seen: Counter[str] = Counter()
         self._rules: dict[str, str] = {}
-        self._own, self._title = 0, ""
+        self._own, self._title, self.decoded = 0, "", False
 
     def read(self, text: str) -> None:
         """Read it line by line; what is JSON as that."""
@@ -216,6 +228,7 @@ class _Reader:
                     broken += 1
                 else:
                     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+                        self.decoded = True
                         self._structure("", value, 0)
                         at = stop
                         continue
@@ -227,7 +240,7 @@ class _Reader:
         said = set(terms(" ".join(self.lines[1:] if self._title else self.lines)))
         beyond = [term for term in set(terms(self._title)) - said if term.isalpha()]
         most = 3 if self._seen["alarmarn"] else 1  # CloudWatch names the region, anybody a word such as "critical"
-        if not self._seen.keys() & _MACHINES or len(beyond) > most or self._own > _OWN_WORDS:
+        if not self._seen.keys() & _MACHINES or len(beyond) > most or self._own:
             return None
         return next((self._rules[name].casefold() for name in _RULES if name in self._rules), None)
 
@@ -253,10 +266,10 @@ class _Reader:
                 return
             if not self.lines:
                 self._title = line
-            elif found and found[1] and found[3] == "=" and " " not in found[2]:  # a label of the user's own rules
-                self._label(_plain(found[2]), found[4])
+            elif found and found[1] and found[3] == "=" and " " not in found[2] and len(found[4].split()) < 3:
+                self._label(_plain(found[2]), found[4])  # of the user's own rules
             else:
-                self._own += len(line)
+                self._own += len(terms(line))
             self.lines.append(line)
 
     def _structure(self, name: str, value: Any, depth: int) -> None:
@@ -264,7 +277,7 @@ class _Reader:
             for key, its in value.items() if isinstance(value, dict) else ((name, its) for its in value):
                 self._structure(key, its, depth + 1)
         elif value is not None:
-            self._take(name, storable(str(value)) if depth < _DEEPEST else "")
+            self._take(name, str(value) if depth < _DEEPEST else "")
 
     def _take(self, name: str, value: str) -> None:
         """Take a field of a pair or of JSON, whatever its name."""
@@ -286,7 +299,7 @@ class _Reader:
             if name in _RULES:
                 self._rules.setdefault(name, value)
             if name in _OBSERVED or (name in _TEXTS and self._seen[name] > max(0, self._seen["alertname"] - 1)):
-                self._own += len(value)
+                self._own += len(terms(value))
             self._label(name, _OF_REPLICA.sub("", value) if name == "pod" else value)
         else:
             return False
@@ -294,7 +307,11 @@ class _Reader:
         return True
 
     def _label(self, name: str, value: str) -> None:
-        if len(value.split()) == 1 and name not in _OBSERVED and not _CHANGING.search(name):
+        if (
+            (len(value.split()) == 1 or name == "dimensions")
+            and name not in _OBSERVED
+            and not _CHANGING.fullmatch(name)
+        ):
             self.labels.setdefault(name, value.casefold())
 
 
@@ -307,7 +324,9 @@ def _is_envelope(name: str, value: str) -> bool:
         return not value or (any(map(str.isdigit, value)) and all(map(_TIME_WORD.fullmatch, words)))
     if name in _STATES:
         return not value or _STATE.fullmatch(value.lower()) is not None
-    return name in _IDS | _PLACES and len(value.split()) <= 1
+    if name in _IDS:
+        return len(value.split()) <= 1 and (not value or "/" in value or any(map(str.isdigit, value)))
+    return name in _PLACES and len(value.split()) <= 1
 
 
 def _is_link(text: str, of: Sequence[str] = _MONITOR) -> bool:
