@@ -25,11 +25,6 @@ def storable(text: str) -> str:
     return _INVISIBLE.sub("", _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
-def encodable(text: str) -> str:
-    """The text with a question mark for each lone surrogate, which no tokenizer takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def clean(text: str) -> str:
     """The text without what no database, terminal or model should be given: control characters (tab and newline
     stay), lone surrogates, invisible and direction-changing characters. Line ends become newlines."""

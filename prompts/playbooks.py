@@ -12,7 +12,7 @@ from importlib import resources
 from ..memory.incident import FailureType
 from ..memory.risk import Risk
 from ..memory.runbook import Action
-from .technologies import Named, named, suits
+from .technologies import Named, needed_by, suits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Playbook:
         """The playbook for what is there: without the commands for technologies that another one stands in for, and the checks
         for what is spoken of first. Mitigations stay in their order, which is that of their harm. Where nothing is said all stays as it is."""
         checks = _suited(self.checks, spoken_of)
-        checks.sort(key=lambda check: not (suits(check.command, spoken_of) and named(check.command or "")))
+        checks.sort(key=lambda check: not (suits(check.command, spoken_of) and needed_by(check.command or "")))
         return replace(
             self,
             checks=tuple(checks),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from ..memory.incident import Incident
 from ..memory.index.fields import whole
@@ -82,11 +83,17 @@ def _text_of(incident: Incident) -> str:
     return "\n".join(filter(None, [incident.service, whole(incident), incident.root_cause, *steps]))
 
 
+@lru_cache(maxsize=1_000)
+def needed_by(command: str) -> Named:
+    """The technologies that a command is for; a playbook's are asked for in every analysis."""
+    return named(command)
+
+
 def suits(command: str | None, spoken_of: Named) -> bool | None:
     """Whether a command is for what is there: True where it is for nothing special or all of it is spoken of, False where
     it is for another technology of the family, None where nothing is said."""
     fits: bool | None = True
-    for family, needed in named(command or "").items():
+    for family, needed in needed_by(command or "").items():
         if family not in spoken_of:
             fits = None
         elif not needed & spoken_of[family]:

