@@ -110,6 +110,19 @@ _JS_READ = re.compile(
     r"|totalSize|storageSize|getProfilingStatus|explain|validate|printCollectionStats|hostInfo|getCollectionNames"
     r"|getCollectionInfos|latencyStats))\s*\([^;]*$"
 )
+_JS_CALLS = re.compile(r"([\w$]+|\]|\))\s*\(")
+_JS_CALLED_TO_READ = frozenset(
+    "print printjson tojson stringify ObjectId ISODate Date NumberLong NumberInt NumberDecimal Timestamp UUID function if for while"
+    " status conf config printReplicationInfo printSecondaryReplicationInfo hello isMaster getBalancerState isBalancerRunning"
+    " getSiblingDB getCollection find findOne count countDocuments estimatedDocumentCount distinct stats currentOp serverStatus"
+    " getIndexes getMongo version dataSize totalSize storageSize getProfilingStatus explain validate printCollectionStats hostInfo"
+    " getCollectionNames getCollectionInfos latencyStats limit sort skip project projection pretty toArray size hint map forEach"
+    " filter maxTimeMS batchSize comment collation readPref readConcern allowDiskUse next hasNext tryNext itcount slice join keys"
+    " values entries concat includes indexOf startsWith endsWith toString toFixed round floor ceil max min reduce some every length"
+    " getTime toISOString getTimestamp valueOf executionStats".split()
+)
+"""What a statement that only looks may call; whatever else it calls, or hands over as a function, may write."""
+
 _JS_LOSES = re.compile(
     r"\b(?:drop\w*|remove\w*|delete\w*|killOp|killSessions|shutdown\w*|replSetReconfig|findOneAndDelete"
     r"|bulkWrite|updateMany|convertToCapped|compact|resync|rmdir)\s*[(:]|force\s*:\s*true|\$out|\$merge",
@@ -127,9 +140,16 @@ def _mongo(call: Call, judge: Judge) -> Risk:
     for statement in (s.strip() for script in scripts for s in re.split(r"[;\n]", script[:8000])):
         if _JS_LOSES.search(statement):
             risks.append(DESTROY)
-        elif statement and not _JS_READ.match(statement) and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement):
+        elif statement and not _js_reads(statement) and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement):
             risks.append(by_words([statement]))
     return worst(*risks)
+
+
+def _js_reads(statement: str) -> bool:
+    called = {found[1] for found in _JS_CALLS.finditer(statement)}
+    return bool(
+        _JS_READ.match(statement) and called <= _JS_CALLED_TO_READ and len(re.findall(r"\bdb\b", statement)) < 2
+    )
 
 
 _MYSQLADMIN = Verbs(
