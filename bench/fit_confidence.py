@@ -65,7 +65,7 @@ TARGET = Path(__file__).resolve().parents[1] / "memory" / "probability.toml"
 STRENGTH = 1.0
 """Inverse of the penalty on the weights, per standard deviation of a feature."""
 
-MOST_NEARNESS = 3.5
+MOST_NEARNESS = 4.5
 """Log-odds that the same hour adds at most. The only set that states times, of one operator's status reports, would give it
 5; an alert that is alike by chance, minutes after another, must not be made certain by it."""
 

@@ -73,11 +73,13 @@ class Arm:
         return min(0.9, max(0.0, self.noise - self.falls * math.log(max(asked, 1.0) / TYPICAL_QUERY)))
 
 
-# Not among them: the cosine of the whole text, which says less than that of the best chunk and much the same.
+# Not among them: the cosine of the whole text, which says less than that of the best chunk and much the same. The best chunk's
+# own cosine stands in where the model has no whitening.
 ARMS: Mapping[str, Arm] = {
     "lexical": Arm(lambda hit: hit.lexical, 0.08, 0.23, 0.127),
-    "best": Arm(lambda hit: hit.best, 0.075, 0.47),
-    "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.4),
+    "whitened": Arm(lambda hit: hit.whitened, 0.094, 0.18),
+    "best": Arm(lambda hit: hit.best if hit.whitened is None else None, 0.075, 0.47),
+    "title": Arm(lambda hit: hit.closeness.title, 0.135, 0.43),
     "letters": Arm(lambda hit: hit.closeness.letters, 0.115, 0.37, 0.157),
     "heading": Arm(lambda hit: hit.closeness.heading, 0.135, 0.16),
 }

@@ -31,6 +31,7 @@ from .index.readings import Readings
 from .index.semantic import SemanticIndex
 from .index.snapshot import Snapshot, load, save
 from .index.tokens import terms
+from .index.whitening import whitening
 from .ports import IncidentStore, StoredVectors, Vectors
 
 LEXICAL_WEIGHT, WHOLE_WEIGHT, BEST_WEIGHT = 1.0, 0.5, 1.0
@@ -93,7 +94,8 @@ class Hit:
 
     `score` orders the hits of one query and means nothing across queries. `lexical` is BM25 as a share of what a
     text full of all the query's terms would reach (0 to 1), whatever else is stored; `cosine` and `best` are cosines of the
-    whole text and of the best chunk (−1 to 1), None where either side has no vector.
+    whole text and of the best chunk (−1 to 1), None where either side has no vector. `whitened` is that of the best chunk after
+    whitening, None also where there is none for the model.
 
     The first RERANKED hits are looked at closely; for the others `closeness` is 0 throughout. `nearness` is 1 for the
     same hour and falls with the logarithm of the gap to 0 at a week. `vector` is that of the whole text. `asked` is how much
@@ -109,6 +111,7 @@ class Hit:
     nearness: float = 0.0
     vector: Vectors | None = field(default=None, compare=False, repr=False)
     asked: float = TYPICAL_QUERY
+    whitened: float | None = None
 
 
 class Recall:
@@ -183,7 +186,8 @@ class Recall:
                 self._build()  # not from a snapshot, which may hold all those dead ones
 
     def _load(self) -> None:
-        background()  # read now, and not by the first search
+        background()  # read now, as the next is, and not by the first search
+        whitening(self._model)
         frozen = load(self._snapshots, self._model) if self._snapshots and self._model else None
         if frozen is not None and frozen.vectors.rows.shape[1] == self._dimensions:
             is_ours = self._store.event_stamp(frozen.event) == frozen.stamp
@@ -282,6 +286,7 @@ class Recall:
             readings = [found[slot] for slot in top.tolist()]
             close = readings[: RERANKED + len(extra)]
             vectors = None if whole is None else self._semantic.wholes(top)
+            whitened = self._whitened(top, query) if best is not None else None
             titles, rests = self._by_heading(top[: len(close)], vectors, query)
             rare = self._lexical.rarity(wanted)
             asked = sum(rare.values())
@@ -301,10 +306,22 @@ class Recall:
                     nearness=0.0 if near is None else float(near[top[place]]),
                     vector=None if vectors is None else vectors[place],
                     asked=asked,
+                    whitened=None if whitened is None else float(whitened[place]),
                 )
                 for rank, place in enumerate(order)
                 if rank < limit or readings[place].incident.id in also
             ]
+
+    def _whitened(self, slots: npt.NDArray[np.intp], query: Query) -> npt.NDArray[np.float32] | None:
+        """The whitened cosine of the query with the best chunk of each slot, shape of `slots`; None where the model has no
+        whitening."""
+        white = whitening(self._model)
+        if white is None or query.vector is None:
+            return None
+        rising = np.argsort(slots)
+        found = np.empty(len(slots), dtype=np.float32)
+        found[rising] = self._semantic.exact(slots[rising], query.vector, white.of_all)[1]
+        return found
 
     def _by_heading(
         self, slots: npt.NDArray[np.intp], wholes: Vectors | None, query: Query

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..ports import Vectors
 from .columns import Column
-from .cosines import Starts, WholeAndBest, of_all, of_some, sound
+from .cosines import Measure, Starts, WholeAndBest, of_all, of_some, sound
 from .projections import Allocate, Projections, Rough, project
 
 EXACT = 500, 1000
@@ -96,13 +96,13 @@ class SemanticIndex:
         least, most = EXACT
         return max(least, min(most, (self._first + len(self._starts)) // 100))
 
-    def exact(self, slots: npt.NDArray[np.intp], query: Vectors) -> WholeAndBest:
-        """As `scores`, of these slots (rising) alone, and exact."""
+    def exact(self, slots: npt.NDArray[np.intp], query: Vectors, measure: Measure = of_all) -> WholeAndBest:
+        """As `scores`, of these slots (rising) alone, and exact; by another `measure` than the cosine, where one is given."""
         if (frozen := self._frozen) is None:
-            return of_some(self._rows.view, self._starts.view, slots, query)
+            return of_some(self._rows.view, self._starts.view, slots, query, measure)
         split = int(np.searchsorted(slots, self._first))
-        added = of_some(self._rows.view, self._starts.view, slots[split:] - self._first, query)
-        return _joined(of_some(frozen.rows, frozen.starts, slots[:split], query), added)
+        added = of_some(self._rows.view, self._starts.view, slots[split:] - self._first, query, measure)
+        return _joined(of_some(frozen.rows, frozen.starts, slots[:split], query, measure), added)
 
     def wholes(self, slots: npt.NDArray[np.intp]) -> Vectors:
         """The vectors of the slots' whole texts, shape (slots, dimensions)."""
