@@ -13,11 +13,13 @@ from bed.team import Bank, Machine, counts
 
 from incidentos.memory.errors import StoreBusy
 from incidentos.memory.incident import Incident
+from incidentos.memory.sync import push
 from incidentos.memory.sync.exchange import Exchange
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Incident]
 
+DEADLINE = 60
 NAMES = ("a1", "b2", "c3")
 STILL = (0, 0, 0, 0, 0)
 
@@ -158,3 +160,107 @@ async def test_a_bank_that_was_emptied_is_filled_once_or_twice_with_the_same(
 
     for once in await at_each_step(machine, bank, prepare, full=True):
         assert once in (list(NAMES), sorted(NAMES * 2))
+
+
+# Slow, dead, suspended
+
+
+async def test_what_a_slow_server_pushes_nobody_takes_as_long_as_it_lives(
+    machine: Any, incident: Make, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    one, other = (machine("a", clock=lambda: now) for _ in range(2))
+    await insert(one, incident)
+    monkeypatch.setattr(push, "RENEW", 0.001)
+
+    async def take_long() -> None:
+        nonlocal now
+        for _ in range(5):
+            now += push.LEASE * 0.7
+            while not one.store.backlog(now + push.LEASE * 0.5).leased:  # until it was renewed
+                await anyio.sleep(0.001)
+            assert (await other.sync(impatient=False)).pushed == 0
+
+    bank.meanwhile = take_long
+    with anyio.fail_after(DEADLINE):
+        assert (await one.sync()).pushed == len(NAMES)
+    assert pushed(bank) == list(NAMES)
+
+
+async def test_what_a_dead_server_was_pushing_is_taken_over(machine: Any, incident: Make, bank: Bank) -> None:
+    now = 1e9
+    one, other = (machine("a", clock=lambda: now) for _ in range(2))
+    await insert(one, incident)
+    one.store.lease("dead", 50, now, push.LEASE)
+    assert (await other.sync(impatient=False)).pushed == 0
+    now += push.LEASE
+    assert (await other.sync(impatient=False)).pushed == len(NAMES)
+    assert pushed(bank) == list(NAMES)
+
+
+async def test_a_lease_lasts_from_when_the_file_was_free(
+    machine: Any, incident: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited for the file does not begin with a lease that is half over."""
+    now = 1e9
+    one = machine("a", clock=lambda: now)
+    await insert(one, incident)
+    transaction = one.store.transaction
+
+    def waited_for() -> Any:
+        nonlocal now
+        if not one.store._database._depth:
+            now += push.LEASE
+        return transaction()
+
+    left: list[float | None] = []
+    one.bank.meanwhile = lambda: anyio.to_thread.run_sync(lambda: left.append(one.store.backlog(now).next_due))
+    monkeypatch.setattr(one.store, "transaction", waited_for)
+    await one.sync()
+    assert left == [push.LEASE]
+
+
+async def test_a_server_that_was_suspended_pushes_nothing_that_others_have_taken_over(
+    machine: Any, incident: Make, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(push, "_BATCH_BYTES", 1)  # each incident is a request of its own, as large ones are
+    one, other = (machine("a", clock=lambda: now) for _ in range(2))
+    await insert(one, incident)
+
+    async def suspend() -> None:
+        nonlocal now
+        now += push.LEASE
+        assert (await other.sync()).pushed == len(NAMES)
+
+    bank.meanwhile = suspend
+    await one.sync()
+    assert pushed(bank) == ["a1", *NAMES], "only what was on its way went twice"
+    assert len(bank.documents) == len(NAMES)
+
+
+async def test_a_push_that_arrives_after_a_newer_one_is_made_good_at_once(
+    machine: Any, incident: Make, bank: Bank
+) -> None:
+    """As of a server that was suspended with its request on the way, longer than its lease."""
+    now = 1e9
+    one, other = (machine("a", clock=lambda: now) for _ in range(2))
+    b = machine("b", clock=lambda: now)
+    await insert(one, incident)
+
+    async def suspend() -> None:
+        nonlocal now
+        now += push.LEASE
+        await other.sync()
+        other.resolve("a1", "a leak")
+        other.store.delete("b2", 1)
+        await other.sync()
+
+    bank.meanwhile = suspend
+    await one.sync()
+    assert one.store.backlog(now).pending == 0
+    report = await b.sync()
+    assert (report.conflicts, b.content) == ([], one.content)
+    assert (b.content.keys(), b.content["a1"].root_cause) == ({"a1", "c3"}, "a leak")
+    for each in (one, other, b):
+        assert counts(await each.sync()) == STILL
