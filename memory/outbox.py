@@ -53,16 +53,20 @@ class Outbox(Protocol):
         taken although they pause."""
         ...
 
-    def renew(self, owner: str, now: float, seconds: float) -> None:
-        """Make the leases of the owner last that long from now."""
+    def renew(self, owner: str, now: float, seconds: float) -> set[str]:
+        """Make the leases of the owner last that long from now; the ids of what it still leases. A lease that has run out
+        is renewed, too, as long as nobody else has taken the entry."""
         ...
 
     def release(self, owner: str) -> None:
         """Give back every lease of the owner."""
         ...
 
-    def pushed(self, held: Iterable[tuple[str, int, Known | None]]) -> None:
-        """The bank now holds (id, revision, what it is); None: nothing, since there was nothing to push. An entry that was changed meanwhile stays, and is due at once."""
+    def pushed(self, owner: str, held: Iterable[tuple[str, int, Known | None]]) -> None:
+        """The bank now holds (id, revision, what it is), as pushed by the owner of the lease; None: nothing, since there
+        was nothing to push. An entry that was changed meanwhile stays, and is due at once, unless somebody else leases
+        it. A newer record that has no entry any more gets one: somebody who took the lease over has pushed it, and what
+        was pushed now may lie over it."""
         ...
 
     def postpone(self, owner: str, now: float, seconds: float) -> None:

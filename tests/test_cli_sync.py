@@ -213,7 +213,7 @@ def test_retry_takes_up_what_was_set_aside(run: Any, tmp_path: Path) -> None:
 def push(memory: IncidentMemory) -> None:
     """As if the bank had taken everything."""
     entries = memory.store.lease("me", 50, 0, 30)
-    memory.store.pushed([(entry.incident_id, entry.revision, Known("held")) for entry in entries])
+    memory.store.pushed("me", [(entry.incident_id, entry.revision, Known("held")) for entry in entries])
 
 
 @pytest.mark.parametrize(

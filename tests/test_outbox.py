@@ -37,7 +37,7 @@ def lease(store: IncidentStore, owner: str = "me", now: float = NOW, limit: int 
 
 
 def push(store: IncidentStore, now: float = NOW) -> None:
-    store.pushed([(e.incident_id, e.revision, HELD) for e in store.lease("me", 50, now, 30)])
+    store.pushed("me", [(e.incident_id, e.revision, HELD) for e in store.lease("me", 50, now, 30)])
 
 
 # Leases
@@ -52,9 +52,20 @@ def test_what_one_server_pushes_another_leaves_alone_until_the_lease_runs_out(
     assert store.lease("me", 2, NOW, 30) == [Entry("a1", 1, 0), Entry("b2", 1, 0)]
     assert lease(other, "you") == ["c3"]
     assert lease(other, "you", NOW + 29) == []
-    store.renew("me", NOW + 29, 30)
+    assert store.renew("me", NOW + 29, 30) == {"a1", "b2"}
     assert lease(other, "you", NOW + 31) == ["c3"], "its own has run out, mine was renewed"
     assert lease(other, "you", NOW + 60) == ["a1", "b2"], "I was killed"
+
+
+def test_a_lease_that_ran_out_is_renewed_unless_it_was_taken_over(
+    store: IncidentStore, again: Again, incident: Make
+) -> None:
+    for name in ("a1", "b2"):
+        store.insert(incident(name), None, None)
+    assert lease(store) == ["a1", "b2"]
+    assert lease(again(), "you", NOW + 31, limit=1) == ["a1"]
+    assert store.renew("me", NOW + 32, 30) == {"b2"}
+    assert lease(again(), "they", NOW + 60) == []
 
 
 def test_a_released_lease_is_free_at_once(store: IncidentStore, again: Again, incident: Make) -> None:
@@ -91,7 +102,7 @@ def test_a_clock_that_is_put_forward_pushes_early_and_nothing_worse(store: Incid
     store.insert(incident(), None, None)
     assert lease(store) == ["a1"]
     assert lease(store, "you", NOW + 1e9) == ["a1"]
-    store.pushed([("a1", 1, HELD)])
+    store.pushed("me", [("a1", 1, HELD)])
     store.release("me")
     assert store.backlog(NOW).pending == 0
 
@@ -113,8 +124,35 @@ def test_an_incident_that_changed_while_it_was_pushed_stays_and_waits_for_that_p
     entry = store.lease("me", 50, NOW, 30)[0]
     again().update(resolved(read), None, None, action="resolved")
     assert lease(store, "you") == []
-    store.pushed([("a1", entry.revision, HELD)])
+    store.pushed("me", [("a1", entry.revision, HELD)])
     assert store.lease("you", 50, NOW, 30) == [Entry("a1", 2, 0)]
+
+
+def test_a_late_push_gives_nobody_elses_lease_back(store: IncidentStore, again: Again, incident: Make) -> None:
+    read = store.insert(incident(), None, None)
+    assert lease(store) == ["a1"]
+    assert lease(again(), "you", NOW + 31) == ["a1"]
+    store.update(resolved(read), None, None, action="resolved")
+    store.pushed("me", [("a1", 1, HELD)])
+    store.refuse("a1", 1, "an answer to what is no longer there")
+    assert lease(store, "they", NOW + 31) == []
+
+
+def test_a_late_push_that_may_lie_over_a_newer_one_has_the_newer_one_pushed_again(
+    store: IncidentStore, incident: Make
+) -> None:
+    read = store.insert(incident(), None, None)
+    store.insert(incident("b2"), None, None)
+    assert lease(store) == ["a1", "b2"]
+    store.update(resolved(read), None, None, action="resolved")
+    store.delete("b2", 1)
+    store.pushed("you", [("a1", 2, HELD), ("b2", 2, HELD)])
+    assert store.backlog(NOW).pending == 0
+    store.pushed("me", [("a1", 1, HELD), ("b2", 1, HELD)])
+    assert sorted(store.lease("they", 50, NOW, 30), key=lambda e: e.incident_id) == [
+        Entry("a1", 2, 0),
+        Entry("b2", 2, 0),
+    ]
 
 
 def test_a_failed_entry_pauses_and_is_tried_in_smaller_company(store: IncidentStore, incident: Make) -> None:

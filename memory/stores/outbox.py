@@ -67,20 +67,26 @@ class OutboxTable:
             ).fetchall()
         return [Entry(*row) for row in rows]
 
-    def renew(self, owner: str, now: float, seconds: float) -> None:
+    def renew(self, owner: str, now: float, seconds: float) -> set[str]:
         at = _ms(now)
-        self._write("UPDATE outbox SET leased_at = ?, leased_until = ? WHERE lease = ?", at, at + _ms(seconds), owner)
+        with self.transaction():
+            rows = self._database.connection.execute(
+                "UPDATE outbox SET leased_at = ?, leased_until = ? WHERE lease = ? RETURNING incident_id",
+                (at, at + _ms(seconds), owner),
+            ).fetchall()
+        return {row[0] for row in rows}
 
     def release(self, owner: str) -> None:
         self._write("UPDATE outbox SET lease = NULL WHERE lease = ?", owner)
 
-    def pushed(self, held: Iterable[tuple[str, int, Known | None]]) -> None:
+    def pushed(self, owner: str, held: Iterable[tuple[str, int, Known | None]]) -> None:
         with self.transaction():
             for incident_id, revision, known in held:
                 db = self._database.connection
                 db.execute("DELETE FROM outbox WHERE incident_id = ? AND revision <= ?", (incident_id, revision))
-                db.execute("UPDATE outbox SET lease = NULL WHERE incident_id = ?", (incident_id,))
+                db.execute("UPDATE outbox SET lease = NULL WHERE incident_id = ? AND lease = ?", (incident_id, owner))
                 if known is not None:
+                    self._queue_where("id = ? AND revision > ?", (incident_id, revision))
                     self.note_known({incident_id: known})
 
     def postpone(self, owner: str, now: float, seconds: float) -> None:
@@ -91,13 +97,9 @@ class OutboxTable:
         )
 
     def refuse(self, incident_id: str, revision: int, reason: str) -> None:
-        with self.transaction():
-            db = self._database.connection
-            db.execute(
-                "UPDATE outbox SET refused = ? WHERE incident_id = ? AND revision <= ?",
-                (reason, incident_id, revision),
-            )
-            db.execute("UPDATE outbox SET lease = NULL WHERE incident_id = ?", (incident_id,))
+        self._write(
+            "UPDATE outbox SET refused = ? WHERE incident_id = ? AND revision <= ?", reason, incident_id, revision
+        )
 
     def refusals(self, limit: int) -> list[Refusal]:
         return [
@@ -140,7 +142,7 @@ class OutboxTable:
         with self.transaction():
             self._queue_where("1", ())
 
-    def _queue_where(self, which: str, values: Sequence[str]) -> None:
+    def _queue_where(self, which: str, values: Sequence[str | int]) -> None:
         now = format_time(utcnow())
         db = self._database.connection
         db.execute(

@@ -28,6 +28,9 @@ seen only after a later one."""
 _FACTS = Known("facts")
 """What is known of an incident that lies in the bank as older facts alone. It is not pushed until somebody changes it here."""
 
+_QUEUED = 5_000
+"""Incidents that are looked up and queued in one transaction."""
+
 _MOST = 1_000_000
 """Characters that are merged in one transaction, or that older facts may tell of one incident: other writers wait
 meanwhile."""
@@ -115,13 +118,20 @@ class Pull:
 
     def _queue_unseen(self, seen: set[str], before: Mapping[str, Known], outlook: Outlook | None) -> None:
         """The bank lacks what this machine had pushed before the bank was read: somebody emptied it."""
-        lacking = sorted(self._store.ids() - seen)
-        known = self._known(lacking, outlook)
-        lost = [one for one in lacking if known.get(one) == before.get(one) != _FACTS]
-        if outlook is None:
-            self._store.queue(lost)
-        else:
-            outlook.queue(lost)
+
+        def lost(incident_ids: Sequence[str]) -> list[str]:
+            known = self._known(incident_ids, outlook)
+            return [one for one in incident_ids if known.get(one) == before.get(one) != _FACTS]
+
+        lacking = lost(sorted(self._store.ids() - seen))
+        if outlook is not None:
+            outlook.queue(lacking)
+            return
+        for start in range(0, len(lacking), _QUEUED):
+            # Looked up anew where nobody else writes: another server may have pushed them by now, and whoever queues
+            # what has just been pushed has it pushed twice.
+            with self._store.transaction():
+                self._store.queue(lost(lacking[start : start + _QUEUED]))
 
     async def look(self, report: Report, full: bool, outlook: Outlook | None, progress: Progress) -> None:
         """Before a push without a pull: what others changed of the incidents that are about to be pushed."""
@@ -159,11 +169,19 @@ class Pull:
         return {incident_id for incident_id, shared in here.items() if isinstance(shared, Incident)}
 
     async def _take(self, copies: Sequence[Copy], report: Report, outlook: Outlook | None) -> None:
-        """Merge a page. What another writer changes at this moment is merged by the next exchange."""
-        if copies:
-            await off_loop(self._merge, copies, report, outlook)
+        """Merge a page. What another writer changes at this moment is merged by the next exchange.
 
-    def _merge(self, copies: Sequence[Copy], report: Report, outlook: Outlook | None) -> None:
+        Where the bank seems to have gone back behind what was pushed from here, it is asked again before that is pushed
+        once more: another server on this file may have pushed it since the page was read."""
+        if not copies:
+            return
+        doubtful = await off_loop(self._merge, copies, report, outlook, True)
+        again = [copy for one in doubtful if (copy := await self._cloud.fetch(one)) is not None]
+        if again:
+            await off_loop(self._merge, again, report, outlook, False)
+
+    def _merge(self, copies: Sequence[Copy], report: Report, outlook: Outlook | None, doubt: bool) -> list[str]:
+        """Merge copies; with `doubt`, the ids of those that were not, since they may be out of date."""
         contents: list[tuple[Shared, Lineage | None]] = []
         for copy in copies:
             if copy.content is None:
@@ -174,10 +192,14 @@ class Pull:
         ids = [content.id for content, _ in contents]
         here, known = self._store.here(ids), self._known(ids, outlook)
         arrivals = [_Arrival.of(*one, here.get(one[0].id), known.get(one[0].id)) for one in contents]
+        doubtful: list[str] | None = [] if doubt else None
         for part in parts(arrivals, lambda arrival: _size(arrival.theirs), _MOST):
-            self._merge_part(part, report, outlook)
+            self._merge_part(part, report, outlook, doubtful)
+        return doubtful or []
 
-    def _merge_part(self, arrivals: Sequence[_Arrival], report: Report, outlook: Outlook | None) -> None:
+    def _merge_part(
+        self, arrivals: Sequence[_Arrival], report: Report, outlook: Outlook | None, doubtful: list[str] | None
+    ) -> None:
         came: list[tuple[Incident | None, Incident]] = []
         with self._store.transaction():
             ids = [arrival.theirs.id for arrival in arrivals]
@@ -188,7 +210,7 @@ class Pull:
                 ours, seen = here.get(incident_id), known.get(incident_id)
                 if ours != arrival.ours:  # somebody wrote it meanwhile
                     arrival = _Arrival.of(arrival.theirs, arrival.supersedes, ours, seen)
-                adopted, holds = self._merge_one(arrival, seen, report, outlook)
+                adopted, holds = self._merge_one(arrival, seen, report, outlook, doubtful)
                 if adopted is not None:
                     came.append((ours if isinstance(ours, Incident) else None, adopted))
                 if holds is not None and holds != seen:
@@ -199,14 +221,23 @@ class Pull:
             self._stored(came)
 
     def _merge_one(
-        self, arrival: _Arrival, known: Known | None, report: Report, outlook: Outlook | None
+        self,
+        arrival: _Arrival,
+        known: Known | None,
+        report: Report,
+        outlook: Outlook | None,
+        doubtful: list[str] | None,
     ) -> tuple[Incident | None, Known | None]:
         """Merge one: the record that came in, if one did, and what the bank is known to hold. What a deletion here keeps
-        away stays unknown: nobody has seen it who might store the incident again."""
+        away stays unknown: nobody has seen it who might store the incident again. What may be out of date only goes to
+        the doubtful ones, where there are such."""
         ours, theirs, mine = arrival.ours, arrival.theirs, arrival.pushable
         if arrival.redacted and known and known.digest == arrival.raw:
             known = replace(known, digest=digest(theirs))
         decision = decide(mine, theirs, known, arrival.supersedes)
+        if doubtful is not None and _went_back(mine, known, decision):
+            doubtful.append(theirs.id)
+            return None, known
         lineage = lineage_after(mine, theirs, known, arrival.supersedes, decision)
         holds = known if arrival.kept_away else Known(arrival.raw, lineage)
         if decision.conflict:
@@ -289,6 +320,13 @@ class Pull:
                     report.unchanged += 1
         if came:
             self._stored(came)
+
+
+def _went_back(mine: Shared | None, known: Known | None, decision: Decision) -> bool:
+    """Whether the bank was last seen to hold what is here, which stays, and seems to hold something else now."""
+    if mine is None or known is None or decision.theirs or decision.same:
+        return False
+    return known.digest == digest(mine)
 
 
 def _foresee(arrival: _Arrival, decision: Decision, outlook: Outlook) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import anyio
 
@@ -35,7 +34,11 @@ from .report import Progress, Report, off_loop, parts
 
 LEASE, RENEW = 30.0, 8.0
 """Seconds: how long others leave leased entries alone, and how often a push that goes on says so. A server that is killed
-holds its entries up for no longer than a lease."""
+holds its entries up for no longer than a lease. One that is suspended for longer loses them, too, and does not push what
+it had not sent; what it had sent may arrive over what others have pushed since, and is made good then."""
+
+_BUSY_PAUSE = 1.0
+"""Seconds before leases are renewed again where the file was busy: that may have taken half a lease already."""
 
 ROW_PAUSES = Pauses(first=2.0, most=600.0)
 
@@ -71,17 +74,16 @@ class Push:
         failures = 0
         while True:
             owner = secrets.token_hex(8)
-            lease = partial(self._store.lease, failed_before=began if impatient else 0)
             entries: list[Entry] = []
             try:
-                entries = await off_loop(lease, owner, BATCH, self._clock(), LEASE)
+                entries = await off_loop(self._lease, owner, began if impatient else 0)
                 if not entries:
                     if impatient and await self._others_hold(began, progress):
                         continue
                     break
                 async with self._renewing(owner):
-                    for batch in await off_loop(self._batches, entries):
-                        await self._push_batch(batch, report)
+                    for batch in await off_loop(self._batches, owner, entries):
+                        await self._push_batch(owner, batch, report)
                         failures = 0
                         await progress(
                             report.pushed, max(backlog.pending, report.pushed), f"pushed {report.pushed} incidents"
@@ -118,7 +120,18 @@ class Push:
             with suppress(StoreError):  # the leases run out by themselves
                 await off_loop(self._store.release, owner)
 
-    def _batches(self, entries: Sequence[Entry]) -> list[list[Version]]:
+    # The clock is read when it is this server's turn to write: a lease must not have run out in part while the file was
+    # waited for.
+
+    def _lease(self, owner: str, failed_before: float) -> list[Entry]:
+        with self._store.transaction():
+            return self._store.lease(owner, BATCH, self._clock(), LEASE, failed_before=failed_before)
+
+    def _renew(self, owner: str) -> set[str]:
+        with self._store.transaction():
+            return self._store.renew(owner, self._clock(), LEASE)
+
+    def _batches(self, owner: str, entries: Sequence[Entry]) -> list[list[Version]]:
         """What is to be pushed for the entries, in batches that a server takes at once."""
         ids = [entry.incident_id for entry in entries]
         here, known = self._store.here(ids), self._store.known(ids)
@@ -126,21 +139,29 @@ class Push:
         for entry in entries:
             shared = here.get(entry.incident_id)
             if shared is None or (isinstance(shared, Tombstone) and shared.local):
-                self._store.pushed([(entry.incident_id, entry.revision, None)])
+                self._store.pushed(owner, [(entry.incident_id, entry.revision, None)])
                 continue
             if isinstance(shared, Incident):
                 shared = redact_incident(shared)  # patterns may have been added since it was stored
             versions.append(Version(shared, lineage(digest(shared), known.get(shared.id))))
         return list(parts(versions, _bytes, _BATCH_BYTES))
 
-    async def _push_batch(self, batch: Sequence[Version], report: Report) -> None:
+    async def _push_batch(self, owner: str, versions: Sequence[Version], report: Report) -> None:
+        batch = await self._still_ours(owner, versions)
+        if not batch:
+            return
         try:
             await self._push_insistently(batch)
         except (CloudRefused, InvalidInput) as exc:
-            await self._push_singly(batch, exc, report)
+            await self._push_singly(owner, batch, exc, report)
             return
-        await off_loop(self._note_pushed, batch)
+        await off_loop(self._note_pushed, owner, batch)
         report.pushed += len(batch)
+
+    async def _still_ours(self, owner: str, versions: Sequence[Version]) -> list[Version]:
+        """What nobody has taken over while this server was suspended."""
+        leased = await off_loop(self._renew, owner)
+        return [one for one in versions if one.content.id in leased]
 
     async def _push_insistently(self, batch: Sequence[Version]) -> None:
         for pause in _AGAIN:
@@ -154,12 +175,14 @@ class Push:
                 return
         await self._cloud.push(batch)
 
-    async def _push_singly(self, batch: Sequence[Version], reason: Exception, report: Report) -> None:
+    async def _push_singly(self, owner: str, batch: Sequence[Version], reason: Exception, report: Report) -> None:
         """Find out which of the batch is refused; the others go. Where the first few all are and there are more, it is
         not what they say that is refused: a proxy may answer so, and nothing is set aside for that."""
         refused: list[tuple[Version, str]] = [(batch[0], str(reason))] if len(batch) == 1 else []
         before = report.pushed
         for one in batch if len(batch) > 1 else ():
+            if not await self._still_ours(owner, [one]):
+                continue
             try:
                 await self._cloud.push([one])
             except (CloudRefused, InvalidInput) as exc:
@@ -167,16 +190,15 @@ class Push:
                 if len(refused) == _GIVE_UP < len(batch) and report.pushed == before:
                     raise
             else:
-                await off_loop(self._note_pushed, [one])
+                await off_loop(self._note_pushed, owner, [one])
                 report.pushed += 1
         for one, why in refused:
             await off_loop(self._store.refuse, one.content.id, one.content.revision, why)
 
-    def _note_pushed(self, batch: Sequence[Version]) -> None:
+    def _note_pushed(self, owner: str, batch: Sequence[Version]) -> None:
+        held = [(one.content.id, one.content.revision, Known(digest(one.content), one.supersedes)) for one in batch]
         with self._store.transaction():
-            self._store.pushed(
-                [(one.content.id, one.content.revision, Known(digest(one.content), one.supersedes)) for one in batch]
-            )
+            self._store.pushed(owner, held)
             self._store.note_state("last_push_at", format_time(utcnow()))
 
     @asynccontextmanager
@@ -184,10 +206,14 @@ class Push:
         """Keep the owner's leases while a push goes on."""
 
         async def renew() -> None:
+            pause = RENEW
             while True:
-                await anyio.sleep(RENEW)
-                with suppress(StoreError):  # a busy file: the next time will do
-                    await off_loop(self._store.renew, owner, self._clock(), LEASE)
+                await anyio.sleep(pause)
+                try:
+                    await off_loop(self._renew, owner)
+                    pause = RENEW
+                except StoreError:
+                    pause = _BUSY_PAUSE
 
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -88,6 +89,38 @@ def test_a_sync_that_is_killed_while_it_pushes_is_finished_by_the_next(
     proxy.spoil(None)
     assert here.pending() > 0
     here.let_leases_run_out()
+    finished(here, there, records, Bank(none_server.url, bank))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be suspended here")
+def test_a_sync_that_is_suspended_while_it_pushes_is_taken_over_and_does_no_harm(
+    none_server: HindsightServer, bank: str, machine: Machines, proxies: Proxies
+) -> None:
+    """What was on its way may be sent once more; what it had not sent yet it does not send."""
+    proxy = proxies(none_server)
+    here, there = machine("here", proxy.url), machine("there", none_server.url)
+    here.import_(history(SIZE))
+    records = here.export()
+    running: list[Any] = []
+
+    def suspend() -> None:
+        running[0].send_signal(signal.SIGSTOP)
+
+    proxy.rule = rule = Counted(is_retain, 2, suspend)
+    running.append(here.start("sync", "--json"))
+    assert rule.acted.wait(DEADLINE)
+    proxy.spoil(None)
+    here.let_leases_run_out()
+    assert here.sync()["pending"] == 0
+    running[0].send_signal(signal.SIGCONT)
+    _, told = running[0].communicate(timeout=DEADLINE)
+    assert running[0].returncode in (0, 1, 2), "its request may have timed out meanwhile"
+    assert b"Traceback" not in told
+    sent = pushed_ids(proxy)
+    twice = {one for one, times in sent.items() if times > 1}
+    on_the_way = [{item["document_id"] for item in request.json()["items"]} for request in proxy.writes()]
+    assert (len(sent), max(sent.values()) <= 2) == (SIZE, True)
+    assert any(twice <= ids for ids in on_the_way), "of one request"
     finished(here, there, records, Bank(none_server.url, bank))
 
 
