@@ -18,7 +18,7 @@ from typing import Any
 from ..memory.incident import FailureType
 from ..memory.risk import Risk
 from ..memory.runbook import Action
-from .technologies import LABELS, Named, family_of, needed_by, suits, unusual
+from .technologies import LABELS, Named, family_of, needed_by, suits, unusual, usual_of
 
 LEAST_CHECKS, LEAST_CHANGES, LEAST_WATCH = 2, 2, 1
 """With fewer steps of its own than these, a stack that is not usual gets general ones besides."""
@@ -45,9 +45,7 @@ class Steps:
 
     def each(self, change: Callable[[Action], Action]) -> Steps:
         """The same with each step changed."""
-        checks, mitigations, watch = (
-            tuple(map(change, part)) for part in (self.checks, self.mitigations, self.watch)
-        )
+        checks, mitigations, watch = (tuple(map(change, part)) for part in (self.checks, self.mitigations, self.watch))
         return replace(self, checks=checks, mitigations=mitigations, watch=watch)
 
 
@@ -55,8 +53,8 @@ class Steps:
 class Playbook:
     """How a kind of failure works and what to do: read-only checks, then mitigations, then what to watch.
 
-    `general` are steps that are true for any stack, `own` those for a technology that is not usual. `within` and `without`
-    are filled in by `suited`: how the technologies are called that it has steps for, and those that it has none for.
+    `general` are steps that are true for any stack, `own` those for a technology that is not usual. `without` is filled in
+    by `suited`: how the technologies are called that are spoken of, that it has no steps for, and others instead.
     """
 
     failure_type: FailureType
@@ -66,7 +64,6 @@ class Playbook:
     steps: Steps
     general: Steps
     own: Mapping[str, Steps]
-    within: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
     @property
@@ -102,9 +99,6 @@ class Playbook:
         Where something is spoken of that is not usual, its own steps come first, no platform is taken for granted, and what
         then lacks is made up of general steps: there is a check and a mitigation for everybody.
         """
-        others = unusual(spoken_of)
-        if not others:
-            return replace(self, steps=self._usual(spoken_of))
         lost = {
             family
             for check in self.checks
@@ -112,24 +106,31 @@ class Playbook:
             if family in spoken_of and not needed & spoken_of[family]
         }
         served = {one for a in self.actions if fits(a, spoken_of) for its in _needs(a).values() for one in its}
-        own = [self.own[one] for one in others if one in self.own]
-        told = [*own, *([self.general] if lost else [])]
+        others = unusual(spoken_of)
+        unserved = tuple(
+            LABELS[one] for one in others if one not in self.own and one not in served and family_of(one) in lost
+        )
+        # A cloud says little of what runs there: what is guessed for others is as good a guess for it.
+        others = [one for one in others if family_of(one) != "cloud"]
+        if usual_of(spoken_of):
+            others = [one for one in others if one in self.own or family_of(one) in lost]
+        if not others:
+            return replace(self, steps=self._usual(spoken_of), without=unserved)
+        told = [*(self.own[one] for one in others if one in self.own), *([self.general] if lost else [])]
         return replace(
             self,
             mechanism=next((steps.mechanism for steps in told if steps.mechanism), self.mechanism),
             prevention=next((steps.prevention for steps in told if steps.prevention), self.prevention),
             steps=self._unusual(others, spoken_of),
-            within=tuple(LABELS[one] for one in others if one in self.own),
-            without=tuple(
-                LABELS[one] for one in others if one not in self.own and one not in served and family_of(one) in lost
-            ),
+            without=unserved,
         )
 
     def _usual(self, spoken_of: Named) -> Steps:
         def kept(actions: Sequence[Action], general: Sequence[Action]) -> tuple[Action, ...]:
             return tuple(a for a in actions if fits(a, spoken_of) is not False) or tuple(general)
 
-        return Steps(
+        return replace(
+            self.steps,
             checks=tuple(_needing_first(kept(self.checks, self.general.checks), spoken_of)),
             mitigations=kept(self.mitigations, self.general.mitigations),
             watch=kept(self.watch, self.general.watch),
@@ -138,40 +139,57 @@ class Playbook:
     def _unusual(self, others: Sequence[str], spoken_of: Named) -> Steps:
         own = [(family_of(one) in _NEAREST, self.own[one]) for one in others if one in self.own]
 
-        def made(part: Callable[[Steps], tuple[Action, ...]], least: int, apart: bool = False) -> list[Action]:
-            """`apart`: what is for anything stands behind what is for something that is named."""
-            usual = _needing_first(part(self.steps), spoken_of) if apart else part(self.steps)
-            fitting = [action for action in usual if fits(action, spoken_of)]
-            for_all = [action for action in fitting if not _needs(action)] if apart else []
+        def made(part: Callable[[Steps], tuple[Action, ...]], least: int) -> list[Action]:
+            fitting = [action for action in _needing_first(part(self.steps), spoken_of) if fits(action, spoken_of)]
+            # What is for anybody, or anybody in that cloud, stands behind what is for something that is named.
+            wide = [action for action in fitting if _needs(action).keys() <= {"cloud"}]
             groups = [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if near]
-            groups.append([action for action in fitting if action not in for_all])
+            groups.append([action for action in fitting if action not in wide])
             groups += [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if not near]
-            made = [*_in_turn(groups), *for_all]
+            made = [*_in_turn(groups), *wide]
             made += part(self.general)[: max(0, least - len(made))]
-            # A guess at what nobody named: as good as where nothing is said at all, but for the platform.
-            made += [a for a in usual if fits(a, spoken_of) is None and "platform" not in _needs(a).keys() - spoken_of.keys()]
+            made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
             return [_without_others(action, spoken_of) for action in made]
 
         changes = made(lambda steps: steps.mitigations, LEAST_CHANGES)
-        changes.sort(key=lambda action: action.risk is Risk.DESTRUCTIVE)
-        return Steps(
-            checks=tuple(made(lambda steps: steps.checks, LEAST_CHECKS, apart=True)),
+        mine = {action.action for _, steps in own for action in steps.mitigations}
+        # The last one is shown whatever stands between: of two last resorts it is the stack's own.
+        changes.sort(
+            key=lambda action: (
+                action.risk is Risk.DESTRUCTIVE,
+                action.risk is Risk.DESTRUCTIVE and action.action in mine,
+            )
+        )
+        return replace(
+            self.steps,
+            checks=tuple(made(lambda steps: steps.checks, LEAST_CHECKS)),
             mitigations=tuple(changes),
             watch=tuple(made(lambda steps: steps.watch, LEAST_WATCH)),
         )
 
 
 def fits(action: Action, spoken_of: Named) -> bool | None:
-    """Whether a step is for what is there, by its command and its words: as `technologies.suits`."""
-    return suits(_text_of(action), spoken_of)
+    """Whether a step is for what is there, as `technologies.suits`: its command says so, or else its words, and words that
+    speak of another technology are enough to say no."""
+    if not action.command:
+        return suits(action.action, spoken_of)
+    return False if suits(action.action, spoken_of) is False else suits(action.command, spoken_of)
+
+
+def is_for_all(action: Action) -> bool:
+    """Whether a step needs nothing special to be there."""
+    return not _needs(action)
 
 
 def _needs(action: Action) -> Named:
-    return needed_by(_text_of(action))
+    return needed_by(action.command or action.action)
 
 
-def _text_of(action: Action) -> str:
-    return f"{action.action}\n{action.command}" if action.command else action.action
+def _may_be_guessed(action: Action, spoken_of: Named) -> bool:
+    """Whether a step for something that nobody named may stand behind the others, as it does where nothing is said at all:
+    one for a database or a cache, but not where it destroys."""
+    unsaid = _needs(action).keys() - spoken_of.keys()
+    return fits(action, spoken_of) is None and unsaid <= {"database", "cache"} and action.risk is not Risk.DESTRUCTIVE
 
 
 def _needing_first(checks: Iterable[Action], spoken_of: Named) -> list[Action]:
@@ -188,10 +206,16 @@ _SENTENCE = re.compile(r"(?<=[.;])\s+")
 
 
 def _without_others(action: Action, spoken_of: Named) -> Action:
-    """The step without the sentences of what to expect that speak of a technology which another one stands in for."""
+    """The step without the sentences of what to expect that speak of a technology which neither the step nor what is there
+    does."""
     if not action.expect:
         return action
-    kept = [one for one in _SENTENCE.split(action.expect) if suits(one, spoken_of) is not False]
+    known = _needs(action).keys()
+    kept = [
+        one
+        for one in _SENTENCE.split(action.expect)
+        if suits(one, spoken_of) is not False and needed_by(one).keys() <= spoken_of.keys() | known
+    ]
     return replace(action, expect=" ".join(kept).rstrip(";") or None)
 
 

@@ -61,7 +61,7 @@ _FAMILIES: Mapping[str, Mapping[str, str]] = {
 }
 
 USUAL = frozenset(
-    "kubernetes systemd postgresql mysql redis jvm go aws haproxy nginx mesh".split() + ["aws load balancer"]
+    [*"kubernetes systemd postgresql mysql redis jvm go aws haproxy nginx mesh".split(), "aws load balancer"]
 )
 """The technologies that the playbooks themselves are written for; for another one there is a file in `stacks/`, or none."""
 
@@ -134,7 +134,17 @@ def family_of(technology: str) -> str:
 
 def unusual(spoken_of: Named) -> list[str]:
     """The technologies that are spoken of and not usual, in the order of the families and of their technologies."""
-    return [one for family, all_ in _FAMILIES.items() for one in all_ if one in spoken_of.get(family, ()) and one not in USUAL]
+    return [
+        one
+        for family, all_ in _FAMILIES.items()
+        for one in all_
+        if one in spoken_of.get(family, ()) and one not in USUAL
+    ]
+
+
+def usual_of(spoken_of: Named) -> list[str]:
+    """The technologies that are spoken of and usual."""
+    return [one for its in spoken_of.values() for one in its if one in USUAL]
 
 
 def there(incident: Incident, *others: Iterable[Incident]) -> Named:
@@ -151,7 +161,10 @@ def _text_of(incident: Incident) -> str:
 @lru_cache(maxsize=1_000)
 def needed_by(command: str) -> Named:
     """The technologies that a command, or a step with its words, is for; a playbook's are asked for in every analysis."""
-    return named(command)
+    found = named(command)
+    if "crictl" in command:  # it is on a cluster's hosts, which an incident of systemd's may be about as well
+        found = {**found, "platform": found.get("platform", frozenset()) | {"kubernetes", "systemd"}}
+    return found
 
 
 def suits(command: str | None, spoken_of: Named) -> bool | None:

@@ -24,7 +24,7 @@ from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
-from ..prompts.playbooks import Playbook, fits, playbook
+from ..prompts.playbooks import Playbook, fits, is_for_all, playbook
 from ..prompts.technologies import Named, there
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
@@ -180,7 +180,7 @@ def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Pas
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
         actions = [*_with_checks(taken, book, spoken_of, 3 if not taken else 2), *changes, *book.watch[:1]]
-        opening = f"{_no_history(recalled.matches)}{_no_own_steps(book)}"
+        opening = f"{_no_history(recalled.matches)}{_no_own_steps(book, actions)}"
         prevention = brief(book.prevention, 320)
     return Draft(
         incident=incident,
@@ -332,11 +332,15 @@ def _no_history(matches: tuple[Match, ...]) -> str:
     return " ".join(parts)
 
 
-def _no_own_steps(book: Playbook) -> str:
+def _no_own_steps(book: Playbook, actions: Sequence[Action]) -> str:
     """Which of the technologies that are spoken of the playbook has no steps for, as a sentence; "" where there are none."""
     if not book.without:
         return ""
-    rest = f"for {' and '.join(book.within)}, or general" if book.within else "general"
+    rest = (
+        "general"
+        if all(map(is_for_all, actions))
+        else "general or for something else, so leave out what you do not run"
+    )
     return f" No steps of our own for {' and '.join(book.without)}: those below are {rest}."
 
 

@@ -63,8 +63,14 @@ _SPECIAL = (
         ),
     ),
     # SQLite: what only asks has no value; `journal_mode(OFF)` would set it.
-    (READ, re.compile(rf"PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS})\s*$|PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS_OF})\s*\([^()]*\)$", re.I)),
-    (CHANGE, re.compile(r"PRAGMA\s+(?:\w+\.)?(?:wal_checkpoint\s*(?:\(\w+\))?|optimize|journal_mode\s*=\s*\w+)\s*$", re.I)),
+    (
+        READ,
+        re.compile(rf"PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS})\s*$|PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS_OF})\s*\([^()]*\)$", re.I),
+    ),
+    (
+        CHANGE,
+        re.compile(r"PRAGMA\s+(?:\w+\.)?(?:wal_checkpoint\s*(?:\(\w+\))?|optimize|journal_mode\s*=\s*\w+)\s*$", re.I),
+    ),
     (
         CHANGE,
         re.compile(
