@@ -116,11 +116,17 @@ class Playbook:
             others = [one for one in others if one in self.own or family_of(one) in lost]
         if not others:
             return replace(self, steps=self._usual(spoken_of), without=unserved)
-        told = [*(self.own[one] for one in others if one in self.own), *([self.general] if lost else [])]
+        own = [self.own[one] for one in others if one in self.own]
+        mechanism = next((steps.mechanism for steps in own if steps.mechanism), None)
+        prevention = next((steps.prevention for steps in own if steps.prevention), None)
+        if mechanism is None:
+            mechanism = self.mechanism if not lost and suits(self.mechanism, spoken_of) else self.general.mechanism
+        if prevention is None:
+            prevention = self.prevention if not lost and suits(self.prevention, spoken_of) else self.general.prevention
         return replace(
             self,
-            mechanism=next((steps.mechanism for steps in told if steps.mechanism), self.mechanism),
-            prevention=next((steps.prevention for steps in told if steps.prevention), self.prevention),
+            mechanism=mechanism or self.mechanism,
+            prevention=prevention or self.prevention,
             steps=self._unusual(others, spoken_of),
             without=unserved,
         )
@@ -187,9 +193,9 @@ def _needs(action: Action) -> Named:
 
 def _may_be_guessed(action: Action, spoken_of: Named) -> bool:
     """Whether a step for something that nobody named may stand behind the others, as it does where nothing is said at all:
-    one for a database or a cache, but not where it destroys."""
+    a look at a database or a cache."""
     unsaid = _needs(action).keys() - spoken_of.keys()
-    return fits(action, spoken_of) is None and unsaid <= {"database", "cache"} and action.risk is not Risk.DESTRUCTIVE
+    return fits(action, spoken_of) is None and unsaid <= {"database", "cache"} and action.risk is Risk.READ_ONLY
 
 
 def _needing_first(checks: Iterable[Action], spoken_of: Named) -> list[Action]:
@@ -255,12 +261,12 @@ def _read(failure_type: FailureType) -> Playbook:
         prevention=content["prevention"],
         steps=_steps(content, kind),
         general=_steps(content["general"], kind),
-        own={technology: _steps(its[kind], kind) for technology, its in _stacks().items() if kind in its},
+        own={technology: _steps(its[kind], kind) for technology, its in stacks().items() if kind in its},
     )
 
 
 @cache
-def _stacks() -> Mapping[str, Mapping[str, Any]]:
+def stacks() -> Mapping[str, Mapping[str, Any]]:
     """What each file of `stacks/` says, by technology."""
     folder = resources.files(__package__) / "stacks"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)

@@ -56,7 +56,8 @@ _FAMILIES: Mapping[str, Mapping[str, str]] = {
         "mesh": r"envoy|istio|virtualservices?|destinationrules?|linkerd",
         "traefik": r"traefik",
         "caddy": r"caddy|caddyfile",
-        "apache": r"apache2(?:ctl)?|apachectl|httpd|maxrequestworkers|apache http\w*",
+        "apache": r"apache2(?:ctl)?|apachectl|httpd|maxrequestworkers|apache(?! (?:kafka|spark|airflow|cassandra|flink|solr|pulsar"
+        r"|zookeeper|hadoop|tomcat|activemq|iceberg|nifi|beam|druid|camel|superset))",
     },
 }
 

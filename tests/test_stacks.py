@@ -15,7 +15,7 @@ from incidentos.memory.memory import IncidentMemory, Recalled
 from incidentos.memory.placeholders import placeholders
 from incidentos.memory.risk import Risk, risk_of
 from incidentos.memory.runbook import guarded
-from incidentos.prompts.playbooks import Steps, fits, playbook
+from incidentos.prompts.playbooks import Steps, fits, playbook, stacks
 from incidentos.prompts.technologies import LABELS, USUAL, family_of, named, needed_by
 from incidentos.tools import analyze
 from incidentos.tools.base import Desk
@@ -84,7 +84,9 @@ def test_nobody_is_told_what_is_for_another_stack(technology: str, kind: Failure
     book = playbook(kind, "web").suited(named(SAID[technology]))
     others = others_of(technology)
     told = [text for action in book.actions for text in (action.action, action.command)]
-    told += [action.expect for action in book.actions if technology in {*book.own}]
+    told += [action.expect for action in book.actions if technology in book.own]
+    if family_of(technology) != "cloud":
+        told += [book.mechanism, book.prevention]
     assert speaks_of(told, others) == []
 
 
@@ -199,6 +201,10 @@ ASKED: Mapping[tuple[str, str], str] = {
     ("memcached evictions climb", "cache miss"): "printf 'stats",
     ("Node.js: JavaScript heap out of memory", "Reached heap limit"): "tr ",
     ("gunicorn: WORKER TIMEOUT", "p99 latency 30 s, requests timed out"): "for p in $(pgrep",
+    ("Nomad job web: allocations fail after the deploy", "failed deploy"): "nomad job status",
+    ("Cassandra database is slow", "ReadTimeoutException, dropped mutations"): "nodetool",
+    ("DynamoDB throttles, database fails", "ProvisionedThroughputExceededException"): "aws dynamodb describe-table",
+    ("Apache: server reached MaxRequestWorkers", "load balancer health check fails"): "curl -s",
     ("PHP-FPM: server reached max_children", "504 gateway timeout, latency"): "grep -hE 'max_children",
 }
 
@@ -262,3 +268,15 @@ def test_a_model_may_repeat_a_step_for_any_stack() -> None:
     """Its command is known, and so is no invention."""
     known = [action.command or "" for action in playbook(FailureType.DATABASE).known]
     assert {"psql", "mysql", "sqlite3", "mongosh", "sqlcmd"} <= {command.split(" ")[0] for command in known}
+
+
+def test_a_stack_says_nothing_that_nobody_reads() -> None:
+    """Its file is called as a technology that is not usual, its sections as failure types, their parts as those of a
+    playbook."""
+    kinds = {kind.value for kind in FailureType}
+    for technology, content in stacks().items():
+        assert technology in LABELS
+        assert set(content) <= kinds
+        for section in content.values():
+            assert set(section) <= {"mechanism", "prevention", "check", "mitigation", "watch"}
+            assert ("mechanism" in section) == ("prevention" in section)
