@@ -159,7 +159,7 @@ def _text_of(incident: Incident) -> str:
     return "\n".join(filter(None, [incident.service, whole(incident), incident.root_cause, *steps]))
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=4_000)
 def needed_by(command: str) -> Named:
     """The technologies that a command, or a step with its words, is for; a playbook's are asked for in every analysis."""
     found = named(command)

@@ -134,6 +134,14 @@ def test_own_steps_can_be_trusted(technology: str, kind: FailureType, steps: Ste
         assert all(name.startswith("<") for name in placeholders(action.command)), action.command
 
 
+@pytest.mark.parametrize(("technology", "kind", "steps"), OWN)
+def test_own_steps_hold_whatever_else_is_there(technology: str, kind: FailureType, steps: Steps) -> None:
+    """They need nothing but their technology, and the cloud that it belongs to: SQLite's are the same under Node.js."""
+    own = {family_of(technology), *({"cloud"} if technology in ("ecs", "dynamodb") else ())}
+    for action in steps.actions:
+        assert set(needed_by(f"{action.action} {action.command}")) <= own, action.action
+
+
 @pytest.mark.parametrize("kind", FailureType)
 def test_general_steps_are_for_everybody(kind: FailureType) -> None:
     """They, their mechanism and their prevention speak of no technology at all."""
