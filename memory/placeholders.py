@@ -99,7 +99,7 @@ _ASSIGNED = re.compile(
 )
 # Code that a shell runs although it stands in single quotes.
 _SHELL_RUNS = re.compile(r"(?:^|[\s/])(?:ssh|watch|eval)\s")
-_SCRIPT_OPTION = re.compile(r"(?:\b(?:ba|z|da|k)?sh\s+-\w*c|\beval)\s*$")
+_SCRIPT_OPTION = re.compile(r"(?:\b(?:ba|z|da|k)?sh\s+-\w*c|(?<![\w-])eval)\s*$")
 # What follows is a Go template, which kubectl or docker fills in.
 _TEMPLATE_OPTION = re.compile(
     r"(?:(?:--format|--template(?:\.text)?|go-template(?:-file)?|jsonpath)(?:=|\s+)?|\b(?:inspect|ps|info|images|gh)\b[^\n]{0,80}\s-[ft]\s*)$"

@@ -209,7 +209,7 @@ _QUOTED = re.compile(r"`([^`\n]{4,})`")
 @cache
 def _playbook_commands() -> tuple[tuple[str, str, Action], ...]:
     """Of each command in the playbooks: its key, the command as it is compared, and the step."""
-    actions = (action for kind in FailureType for action in playbook(kind).actions)
+    actions = (action for kind in FailureType for action in playbook(kind).known)
     return tuple((command_key(a.command), plain_command(a.command), a) for a in actions if a.command)
 
 

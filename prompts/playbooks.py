@@ -1,56 +1,228 @@
-"""The playbooks: what to do about a failure type of which the memory knows nothing yet."""
+"""The playbooks: what to do about a failure type of which the memory knows nothing yet.
+
+`playbooks/<failure type>.toml` holds the steps for what is usual (`technologies.USUAL`) and, as `general`, a few in words
+that are true for any stack; `stacks/<technology>.toml` the steps for what is not usual, by failure type.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from itertools import zip_longest
+from typing import Any
 
 from ..memory.incident import FailureType
 from ..memory.risk import Risk
 from ..memory.runbook import Action
-from .technologies import Named, needed_by, suits
+from .technologies import LABELS, Named, family_of, needed_by, suits, unusual, usual_of
+
+LEAST_CHECKS, LEAST_CHANGES, LEAST_WATCH = 2, 2, 1
+"""With fewer steps of its own than these, a stack that is not usual gets general ones besides."""
+
+_NEAREST = frozenset({"database", "cache", "balancer"})
+"""Families whose own steps stand before those for the platform: where one of them is named, it is what fails."""
 
 
 @dataclass(frozen=True, slots=True)
-class Playbook:
-    """How a kind of failure works and what to do: read-only checks, then mitigations, then what to watch."""
+class Steps:
+    """Read-only checks, mitigations and what to watch on one stack, or on any. `mechanism` and `prevention` are None where
+    those of the playbook hold."""
 
-    failure_type: FailureType
-    name: str
-    mechanism: str
-    prevention: str
     checks: tuple[Action, ...]
     mitigations: tuple[Action, ...]
     watch: tuple[Action, ...]
+    mechanism: str | None = None
+    prevention: str | None = None
 
     @property
     def actions(self) -> tuple[Action, ...]:
         """All of it, in the order in which it is done."""
         return (*self.checks, *self.mitigations, *self.watch)
 
+    def each(self, change: Callable[[Action], Action]) -> Steps:
+        """The same with each step changed."""
+        checks, mitigations, watch = (tuple(map(change, part)) for part in (self.checks, self.mitigations, self.watch))
+        return replace(self, checks=checks, mitigations=mitigations, watch=watch)
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """How a kind of failure works and what to do: read-only checks, then mitigations, then what to watch.
+
+    `general` are steps that are true for any stack, `own` those for a technology that is not usual. `without` is filled in
+    by `suited`: how the technologies are called that are spoken of, that it has no steps for, and others instead.
+    """
+
+    failure_type: FailureType
+    name: str
+    mechanism: str
+    prevention: str
+    steps: Steps
+    general: Steps
+    own: Mapping[str, Steps]
+    without: tuple[str, ...] = ()
+
+    @property
+    def checks(self) -> tuple[Action, ...]:
+        """What to look at first; nothing is changed by it."""
+        return self.steps.checks
+
+    @property
+    def mitigations(self) -> tuple[Action, ...]:
+        """What to change, the destructive last."""
+        return self.steps.mitigations
+
+    @property
+    def watch(self) -> tuple[Action, ...]:
+        """What to look at until it is over."""
+        return self.steps.watch
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Its steps in the order in which they are done, without those for another stack."""
+        return self.steps.actions
+
+    @property
+    def known(self) -> tuple[Action, ...]:
+        """Every step that it has, for whatever stack."""
+        return (*self.actions, *self.general.actions, *(a for steps in self.own.values() for a in steps.actions))
+
     def suited(self, spoken_of: Named) -> Playbook:
-        """The playbook for what is there: without the commands for technologies that another one stands in for, and the checks
-        for what is spoken of first. Mitigations stay in their order, which is that of their harm. Where nothing is said all stays as it is."""
-        checks = _suited(self.checks, spoken_of)
-        checks.sort(key=lambda check: not (suits(check.command, spoken_of) and needed_by(check.command or "")))
+        """The playbook for what is there. What is for a technology that another one stands in for, by its command or its
+        words, is left out; the checks for what is spoken of come first. Mitigations stay in their order, which is that
+        of their harm. Where nothing is said all stays as it is.
+
+        Where something is spoken of that is not usual, its own steps come first, no platform is taken for granted, and what
+        then lacks is made up of general steps: there is a check and a mitigation for everybody.
+        """
+        lost = {
+            family
+            for check in self.checks
+            for family, needed in _needs(check).items()
+            if family in spoken_of and not needed & spoken_of[family]
+        }
+        served = {one for a in self.actions if fits(a, spoken_of) for its in _needs(a).values() for one in its}
+        others = unusual(spoken_of)
+        unserved = tuple(
+            LABELS[one] for one in others if one not in self.own and one not in served and family_of(one) in lost
+        )
+        # A cloud says little of what runs there: what is guessed for others is as good a guess for it.
+        others = [one for one in others if family_of(one) != "cloud"]
+        if usual_of(spoken_of):
+            others = [one for one in others if one in self.own or family_of(one) in lost]
+        if not others:
+            return replace(self, steps=self._usual(spoken_of), without=unserved)
+        own = [self.own[one] for one in others if one in self.own]
+        mechanism = next((steps.mechanism for steps in own if steps.mechanism), None)
+        prevention = next((steps.prevention for steps in own if steps.prevention), None)
+        if mechanism is None:
+            mechanism = self.mechanism if not lost and suits(self.mechanism, spoken_of) else self.general.mechanism
+        if prevention is None:
+            prevention = self.prevention if not lost and suits(self.prevention, spoken_of) else self.general.prevention
         return replace(
             self,
-            checks=tuple(checks),
-            mitigations=tuple(_suited(self.mitigations, spoken_of)),
-            watch=tuple(_suited(self.watch, spoken_of)),
+            mechanism=mechanism or self.mechanism,
+            prevention=prevention or self.prevention,
+            steps=self._unusual(others, spoken_of),
+            without=unserved,
+        )
+
+    def _usual(self, spoken_of: Named) -> Steps:
+        def kept(actions: Sequence[Action], general: Sequence[Action]) -> tuple[Action, ...]:
+            return tuple(a for a in actions if fits(a, spoken_of) is not False) or tuple(general)
+
+        return replace(
+            self.steps,
+            checks=tuple(_needing_first(kept(self.checks, self.general.checks), spoken_of)),
+            mitigations=kept(self.mitigations, self.general.mitigations),
+            watch=kept(self.watch, self.general.watch),
+        )
+
+    def _unusual(self, others: Sequence[str], spoken_of: Named) -> Steps:
+        own = [(family_of(one) in _NEAREST, self.own[one]) for one in others if one in self.own]
+
+        def made(part: Callable[[Steps], tuple[Action, ...]], least: int) -> list[Action]:
+            fitting = [action for action in _needing_first(part(self.steps), spoken_of) if fits(action, spoken_of)]
+            # What is for anybody, or anybody in that cloud, stands behind what is for something that is named.
+            wide = [action for action in fitting if _needs(action).keys() <= {"cloud"}]
+            groups = [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if near]
+            groups.append([action for action in fitting if action not in wide])
+            groups += [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if not near]
+            made = [*_in_turn(groups), *wide]
+            made += part(self.general)[: max(0, least - len(made))]
+            made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
+            return [_without_others(action, spoken_of) for action in made]
+
+        changes = made(lambda steps: steps.mitigations, LEAST_CHANGES)
+        mine = {action.action for _, steps in own for action in steps.mitigations}
+        # The last one is shown whatever stands between: of two last resorts it is the stack's own.
+        changes.sort(
+            key=lambda action: (
+                action.risk is Risk.DESTRUCTIVE,
+                action.risk is Risk.DESTRUCTIVE and action.action in mine,
+            )
+        )
+        return replace(
+            self.steps,
+            checks=tuple(made(lambda steps: steps.checks, LEAST_CHECKS)),
+            mitigations=tuple(changes),
+            watch=tuple(made(lambda steps: steps.watch, LEAST_WATCH)),
         )
 
 
-def _suited(actions: Sequence[Action], spoken_of: Named) -> list[Action]:
-    """Those that may suit; where none does, the first in words alone, but for words that speak of another technology, too."""
-    kept = [action for action in actions if suits(action.command, spoken_of) is not False]
-    in_words = [replace(action, command=None, undo=None, expect=None) for action in actions]
-    fitting = [action for action in in_words if suits(action.action, spoken_of) is not False]
-    return kept or (fitting or in_words)[:2]
+def fits(action: Action, spoken_of: Named) -> bool | None:
+    """Whether a step is for what is there, as `technologies.suits`: its command says so, or else its words, and words that
+    speak of another technology are enough to say no."""
+    if not action.command:
+        return suits(action.action, spoken_of)
+    return False if suits(action.action, spoken_of) is False else suits(action.command, spoken_of)
+
+
+def is_for_all(action: Action) -> bool:
+    """Whether a step needs nothing special to be there."""
+    return not _needs(action)
+
+
+def _needs(action: Action) -> Named:
+    return needed_by(action.command or action.action)
+
+
+def _may_be_guessed(action: Action, spoken_of: Named) -> bool:
+    """Whether a step for something that nobody named may stand behind the others, as it does where nothing is said at all:
+    a look at a database or a cache."""
+    unsaid = _needs(action).keys() - spoken_of.keys()
+    return fits(action, spoken_of) is None and unsaid <= {"database", "cache"} and action.risk is Risk.READ_ONLY
+
+
+def _needing_first(checks: Iterable[Action], spoken_of: Named) -> list[Action]:
+    return sorted(checks, key=lambda check: not (fits(check, spoken_of) and _needs(check)))
+
+
+def _in_turn(groups: Sequence[Sequence[Action]]) -> Iterator[Action]:
+    """The first of each group, the second of each, and so on: who names two technologies sees steps for both."""
+    for row in zip_longest(*groups):
+        yield from (action for action in row if action is not None)
+
+
+_SENTENCE = re.compile(r"(?<=[.;])\s+")
+
+
+def _without_others(action: Action, spoken_of: Named) -> Action:
+    """The step without the sentences of what to expect that speak of a technology which neither the step nor what is there
+    does."""
+    if not action.expect:
+        return action
+    known = _needs(action).keys()
+    kept = [
+        one
+        for one in _SENTENCE.split(action.expect)
+        if suits(one, spoken_of) is not False and needed_by(one).keys() <= spoken_of.keys() | known
+    ]
+    return replace(action, expect=" ".join(kept).rstrip(";") or None)
 
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
@@ -63,46 +235,65 @@ def playbook(failure_type: FailureType, service: str | None = None) -> Playbook:
     if service is None or not _SAFE_NAME.fullmatch(service):
         return book
 
-    def with_name(actions: tuple[Action, ...]) -> tuple[Action, ...]:
-        return tuple(
-            replace(
-                action,
-                command=action.command and action.command.replace("<service>", service),
-                undo=action.undo and action.undo.replace("<service>", service),
-            )
-            for action in actions
+    def with_name(action: Action) -> Action:
+        return replace(
+            action,
+            command=action.command and action.command.replace("<service>", service),
+            undo=action.undo and action.undo.replace("<service>", service),
         )
 
     return replace(
-        book, checks=with_name(book.checks), mitigations=with_name(book.mitigations), watch=with_name(book.watch)
+        book,
+        steps=book.steps.each(with_name),
+        own={technology: steps.each(with_name) for technology, steps in book.own.items()},
     )
 
 
 @cache
 def _read(failure_type: FailureType) -> Playbook:
-    file = resources.files(__package__) / "playbooks" / f"{failure_type.value}.toml"
+    kind = failure_type.value
+    file = resources.files(__package__) / "playbooks" / f"{kind}.toml"
     content = tomllib.loads(file.read_text(encoding="utf-8"))
-    source = (f"playbook:{failure_type.value}",)
-
-    def actions(section: str) -> tuple[Action, ...]:
-        return tuple(
-            Action(
-                action=entry["action"],
-                command=entry["command"],
-                risk=Risk(entry["risk"]),
-                sources=source,
-                expect=entry["expect"],
-                undo=entry.get("undo"),
-            )
-            for entry in content[section]
-        )
-
     return Playbook(
         failure_type=failure_type,
         name=content["name"],
         mechanism=content["mechanism"],
         prevention=content["prevention"],
+        steps=_steps(content, kind),
+        general=_steps(content["general"], kind),
+        own={technology: _steps(its[kind], kind) for technology, its in stacks().items() if kind in its},
+    )
+
+
+@cache
+def stacks() -> Mapping[str, Mapping[str, Any]]:
+    """What each file of `stacks/` says, by technology."""
+    folder = resources.files(__package__) / "stacks"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return {
+        file.name.removesuffix(".toml").replace("-", " "): tomllib.loads(file.read_text(encoding="utf-8"))
+        for file in files
+    }
+
+
+def _steps(content: Mapping[str, Any], kind: str) -> Steps:
+    def actions(section: str) -> tuple[Action, ...]:
+        return tuple(
+            Action(
+                action=entry["action"],
+                command=entry.get("command"),
+                risk=Risk(entry["risk"]),
+                sources=(f"playbook:{kind}",),
+                expect=entry["expect"],
+                undo=entry.get("undo"),
+            )
+            for entry in content.get(section, ())
+        )
+
+    return Steps(
         checks=actions("check"),
         mitigations=actions("mitigation"),
         watch=actions("watch"),
+        mechanism=content.get("mechanism"),
+        prevention=content.get("prevention"),
     )

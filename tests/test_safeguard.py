@@ -228,6 +228,7 @@ def test_what_a_command_leaves_to_be_filled_in_is_listed(command: str, needed: t
         "pip install django==4.x", "sed -i 's/{name}/x/; s/NAMESPACE/y/' f", "xargs -I {pod} kubectl logs {pod}",
         "grep -P '(?<pod>x)(?P<name>y)' f", "CREATE FUNCTION f() AS $body$ SELECT 1 $body$", "date +%Y%m%d",
         'echo "Takes 15 s ..."', "kubectl get po -l job-name=x", "find . -exec rm {} \\;",
+        "mongosh --eval 'db.currentOp({secs_running: {$gte: 3}})'",
     ],
 )  # fmt: skip
 def test_what_the_shell_or_a_program_fills_in_itself_is_no_placeholder(command: str) -> None:

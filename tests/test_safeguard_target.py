@@ -40,6 +40,15 @@ CHECKS: list[tuple[str, str | None]] = [
         "etcdctl --endpoints e:1 endpoint status -w table && etcdctl --endpoints e:1 member list",
     ),
     ("rabbitmqctl purge_queue q -p v", "rabbitmqctl list_queues -p v name messages consumers"),
+    (
+        "sqlcmd -S db-1 -d master -Q 'KILL 57'",
+        "sqlcmd -S db-1 -d master -Q 'SELECT session_id, login_name, host_name, program_name, status, open_transaction_count,"
+        " last_request_start_time FROM sys.dm_exec_sessions WHERE session_id = 57'",
+    ),
+    (
+        "mongosh --host db-1 --quiet --eval 'db.killOp(4711)'",
+        "mongosh --host db-1 --quiet --eval 'db.currentOp({opid: 4711}).inprog'",
+    ),
     ("crontab -u bob -r", "crontab -u bob -l"),
     ("consul kv delete -http-addr=h:1 x", None),
     ("kill -s KILL 12", "ps -o pid,user,etime,args -p 12"),

@@ -50,9 +50,13 @@ def tools(told: Analysis) -> list[str]:
         ("orders-mysql: lock waits", "mysql"),
         ("pods of cart restart", "kubernetes"),
         ("argocd sync fails", "kubernetes"),
-        ("PHP Fatal error: Allowed memory size exhausted", "another runtime"),
+        ("PHP Fatal error: Allowed memory size exhausted", "php"),
         ("systemctl restart php8.2-fpm", "systemd"),
         ("HAProxy 503 on shop", "haproxy"),
+        ("docker compose: web is OOMKilled", "docker"),
+        ("sqlite3.OperationalError: database is locked", "sqlite"),
+        ("ECS service web: unable to reach steady state", "ecs"),
+        ("Apache answers 503", "apache"),
         ("FATAL: sorry, too many clients already (PostgreSQL 15)", "postgresql"),
     ],
 )
@@ -69,12 +73,21 @@ def test_a_text_names_its_technologies(text: str, technology: str) -> None:
         "the price oracle lags behind",
         "ruby-colored ECS fields",
         "max virtual memory areas vm.max_map_count is too low",
+        "Apache Kafka's lag, a Docker Hub limit, the network of example.net",
+        "a node is not ready, the express lane is blocked",
         "concourse.platform.service.example.org is down",
         "",
     ],
 )
 def test_other_words_name_none(text: str) -> None:
     assert named(text) == {}
+
+
+def test_docker_is_a_detail_under_an_orchestrator() -> None:
+    """Its own commands would go round Kubernetes, ECS or Nomad."""
+    assert named("Kubernetes: docker image of web is not pulled") == {"platform": {"kubernetes"}}
+    assert named("ECS service web, docker image")["platform"] == {"ecs"}
+    assert named("docker-compose on a host under systemctl") == {"platform": {"docker", "systemd"}}
 
 
 def test_a_later_text_speaks_only_of_what_the_first_left_open() -> None:
@@ -90,6 +103,7 @@ def test_a_command_suits_where_its_technology_is_there() -> None:
     assert suits("redis-cli INFO", there) is None
     assert suits("systemctl restart x || kubectl rollout restart deployment/x", there) is True
     assert suits(None, there) is True
+    assert suits("crictl rmi --prune", named("docker compose")) is False
 
 
 @pytest.mark.parametrize("kind", FailureType)
@@ -111,14 +125,6 @@ def test_a_playbook_has_a_check_for_everybody_and_the_destructive_last(kind: Fai
     assert book.checks
     risks = [action.risk.value == "destructive" for action in book.mitigations]
     assert risks == sorted(risks)
-
-
-def test_where_nothing_fits_the_first_steps_stay_in_words() -> None:
-    """What to do is right on any platform, a command for another one is not."""
-    told = answer(incident("ECS service checkout: tasks exit after the deploy, crash loop", FailureType.DEPLOYMENT))
-    assert told.suggested_actions
-    assert not any(action.command for action in told.suggested_actions)
-    assert "kubectl" not in told.as_text()
 
 
 def test_mitigations_stay_in_the_order_of_their_harm() -> None:

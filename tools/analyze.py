@@ -24,8 +24,8 @@ from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
-from ..prompts.playbooks import Playbook, playbook
-from ..prompts.technologies import Named, suits, there
+from ..prompts.playbooks import Playbook, fits, is_for_all, playbook
+from ..prompts.technologies import Named, there
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
 from .shapes import SimilarIncident, brief, degraded_lines, one_line
@@ -180,7 +180,7 @@ def draft_of(incident: Incident, recalled: Recalled, verdict: Verdict, past: Pas
         # All of a playbook is more than a person reads at once: the first of each part, which come in that order.
         changes = _first_with_last(book.mitigations, 3)
         actions = [*_with_checks(taken, book, spoken_of, 3 if not taken else 2), *changes, *book.watch[:1]]
-        opening = _no_history(recalled.matches)
+        opening = f"{_no_history(recalled.matches)}{_no_own_steps(book, actions)}"
         prevention = brief(book.prevention, 320)
     return Draft(
         incident=incident,
@@ -265,7 +265,7 @@ def _with_checks(actions: Sequence[Action], book: Playbook, spoken_of: Named, mo
     own = [action for action in actions if action.risk is Risk.READ_ONLY and action not in failed]
     changes = [action for action in actions if action not in own and action not in failed]
     checks = book.checks[:most]
-    first = [check for check in checks if not changes or suits(check.command, spoken_of)]
+    first = [check for check in checks if not changes or fits(check, spoken_of)]
     return [*own, *first, *changes, *(check for check in checks if check not in first), *failed]
 
 
@@ -330,6 +330,18 @@ def _no_history(matches: tuple[Match, ...]) -> str:
         label = one_line(closest.incident.label, 120).rstrip(".")
         parts.append(f"The closest is {closest.incident.id} ({closest.probability:.0%}): {label}.")
     return " ".join(parts)
+
+
+def _no_own_steps(book: Playbook, actions: Sequence[Action]) -> str:
+    """Which of the technologies that are spoken of the playbook has no steps for, as a sentence; "" where there are none."""
+    if not book.without:
+        return ""
+    rest = (
+        "general"
+        if all(map(is_for_all, actions))
+        else "general or for something else, so leave out what you do not run"
+    )
+    return f" No steps of our own for {' and '.join(book.without)}: those below are {rest}."
 
 
 def _by_its_type(incident: Incident, book: Playbook) -> str:

@@ -111,7 +111,9 @@ def _iptables(call: Call, judge: Judge) -> Risk:
 
 
 def _socat(call: Call, judge: Judge) -> Risk:
-    """HAProxy's socket: `echo "show stat" | socat stdio /run/haproxy.sock`."""
+    """HAProxy's socket: `echo "show stat" | socat stdio /run/haproxy.sock`; Memcached's port."""
+    if call.args[-1:] == ("11211",) and call.stdin is not None and DYNAMIC not in call.stdin:
+        return _memcached(call.stdin)
     if (
         call.stdin is None
         or DYNAMIC in call.stdin
@@ -129,6 +131,19 @@ def _socat(call: Call, judge: Judge) -> Risk:
             if words[0] in ("shutdown", "clear", "del", "flush_all", "kill")
             else worst(CHANGE, by_words(words))
         )
+    return worst(*risks)
+
+
+def _memcached(text: str) -> Risk:
+    """What is sent to Memcached: a command on each line. `stats reset` sets the counters back."""
+    risks = [READ]
+    for line in re.split(r"\s*(?:\r?\n|(?:\\r)?\\n)\s*", text.strip().strip("'\"")):
+        words = line.split()
+        if words[:1] == ["stats"] and words[1:2] not in (["reset"], ["detail"]):
+            continue
+        if words and words[0] not in ("version", "quit", "get", "gets"):
+            known = words[0] in ("cache_memlimit", "slabs", "lru", "lru_crawler", "verbosity", "stats")
+            risks.append(CHANGE if known else DESTROY)
     return worst(*risks)
 
 

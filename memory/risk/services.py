@@ -52,6 +52,20 @@ PROGRAMS: dict[str, Rule] = {
     "rc-service": _service,
     "service": _service,
     "initctl": _systemctl("sv"),
+    "alembic": Verbs(
+        read="current history heads show branches check",
+        reversible="upgrade revision stamp merge edit",
+        destructive="downgrade",
+        values="-c --config -n --name -x",
+    ),
+    "celery": Verbs(
+        read="inspect/active inspect/reserved inspect/scheduled inspect/stats inspect/registered inspect/ping inspect/report "
+        "inspect/active_queues inspect/query_task status report",
+        reversible="worker beat multi/* call control/* inspect/*",
+        destructive="purge amqp/queue.purge amqp/queue.delete control/revoke control/terminate control/shutdown",
+        values="-A --app -b --broker -d --destination -t --timeout -n",
+    ),
+    "py-spy": Verbs(read="dump top", reversible="record", values="-p --pid -o --output -d --duration -r --rate"),
     "pm2": Verbs(
         read="list ls status logs show describe monit info prettylist jlist",
         reversible="start restart reload stop scale save resurrect startup reset",

@@ -38,6 +38,12 @@ STATEMENTS: dict[str, Risk] = {
 }
 """What the first word of a statement says; queries are looked into."""
 
+_PRAGMAS = (
+    "journal_mode|page_count|page_size|freelist_count|database_list|compile_options|integrity_check|quick_check|busy_timeout"
+    "|synchronous|auto_vacuum|user_version|encoding|cache_size|foreign_key_check|locking_mode|wal_autocheckpoint"
+)
+_PRAGMAS_OF = "table_x?info|table_list|index_list|index_x?info|foreign_key_list|integrity_check|quick_check"
+
 # Statements that are more, or less, than their first word says.
 _SPECIAL = (
     (DESTROY, re.compile(r"ALTER\b.*\b(?:DROP|TRUNCATE|KILL|DISCARD|PURGE)\b", re.I | re.S)),
@@ -48,6 +54,23 @@ _SPECIAL = (
         re.compile(r"(?:CREATE\s+OR\s+REPLACE\s+TABLE|INSERT\s+OVERWRITE|LOAD\s+DATA\b.*\bREPLACE\b)", re.I | re.S),
     ),
     (DESTROY, re.compile(r"DETACH\s+(?!DATABASE)", re.I)),
+    # SQL Server: its statistics, no rows; and which plan a query takes. Nothing may follow: T-SQL needs no semicolon.
+    (CHANGE, re.compile(r"UPDATE\s+STATISTICS\s+[\w.\[\]<>-]+(?:\s+WITH\s+(?:FULLSCAN|RESAMPLE))?\s*$", re.I)),
+    (
+        CHANGE,
+        re.compile(
+            r"EXEC(?:UTE)?\s+(?:sys\.)?sp_query_store_(?:un)?force_plan(?:\s*,?\s*@\w+\s*=\s*[\w<>-]+){2}\s*$", re.I
+        ),
+    ),
+    # SQLite: what only asks has no value; `journal_mode(OFF)` would set it.
+    (
+        READ,
+        re.compile(rf"PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS})\s*$|PRAGMA\s+(?:\w+\.)?(?:{_PRAGMAS_OF})\s*\([^()]*\)$", re.I),
+    ),
+    (
+        CHANGE,
+        re.compile(r"PRAGMA\s+(?:\w+\.)?(?:wal_checkpoint\s*(?:\(\w+\))?|optimize|journal_mode\s*=\s*\w+)\s*$", re.I),
+    ),
     (
         CHANGE,
         re.compile(
@@ -77,6 +100,8 @@ _PURE = re.compile(
     r"|uuid|md5|sha\d*|encode|decode|hashtext|date_(?:part|trunc|format|add|sub|diff|bin)|timestampdiff|timediff|time_to_sec|extract\w*|make_(?:date|interval|time|timestamp)|num_nonnulls|num_nulls|gen_random_uuid)",
     re.I,
 )
+# SQL Server's functions of its own state. Elsewhere anybody's function may be called so.
+_PURE_TSQL = re.compile(r"dm_\w+|fn_xe_file_target_read_file|db_(?:name|id)|object_(?:name|id)", re.I)
 _LOSING = re.compile(
     r"pg_(?:stat_reset\w*|stat_statements_reset|terminate_backend|cancel_backend|drop_\w+|replication_slot_advance)|lo_(?:unlink|truncate)|dblink_exec"
     r"|mysql\.rds_kill\w*|\w*(?:drop_chunks|terminate|truncate)\w*",
@@ -247,6 +272,6 @@ def _query(text: str, dialect: str) -> Risk:
             name = node.name
             if _LOSING.fullmatch(name) or destructive_words(name):
                 return DESTROY
-            if not _PURE.fullmatch(name):
+            if not _PURE.fullmatch(name) and not (dialect == "tsql" and _PURE_TSQL.fullmatch(name)):
                 risk = worst(risk, CHANGE)
     return risk

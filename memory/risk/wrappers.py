@@ -32,6 +32,12 @@ def _interpreter(call: Call, judge: Judge) -> Risk:
     """Code in another language is not read; its words are."""
     if call.args[:2] in (("-m", "json.tool"),) or call.args in (("--version",), ("-V",), ("-v",)):
         return READ
+    if (
+        len(call.args) > 1
+        and re.fullmatch(r"(?:[\w./-]*/)?manage\.py", call.args[0])
+        and call.args[1] == "showmigrations"
+    ):
+        return READ
     judge.opaque()  # the prose may know more
     return by_words([*call.args, call.stdin or ""])
 

@@ -143,7 +143,7 @@ def of_client(program: str, words: list[str]) -> Safeguard | None:
         inner = bare(value)
         if inner == value:
             continue
-        found = of_sql(inner)
+        found = (_of_sql_server(inner) if program == "sqlcmd" else None) or of_sql(inner)
         if found is not None:
             again = quoted(found.check, value) if found.check else None
             # Other statements of the same call are no part of the check.
@@ -151,6 +151,17 @@ def of_client(program: str, words: list[str]) -> Safeguard | None:
             check = " ".join([*kept, option + again]) if again else None
             return Safeguard(check, found.look, found.way_back)
     return None
+
+
+def _of_sql_server(text: str) -> Safeguard | None:
+    """A KILL of SQL Server, which has no list of processes by MySQL's name."""
+    found = re.fullmatch(r"\s*KILL\s+(?P<t>[\w<>${}-]+)\s*;?\s*", text, re.IGNORECASE)
+    return found and Safeguard(
+        "SELECT session_id, login_name, host_name, program_name, status, open_transaction_count, last_request_start_time"
+        f" FROM sys.dm_exec_sessions WHERE session_id = {found['t']}",
+        "Is it the session that is meant, and not replication, a backup or a large change, whose rollback takes as long again",
+        f"{NO_WAY_BACK} for what it had not committed: it is rolled back.",
+    )
 
 
 def _without_scripts(words: list[str], position: int) -> list[str]:
@@ -202,6 +213,13 @@ def _redis(words: list[str]) -> Safeguard | None:
 def _mongo(words: list[str]) -> Safeguard | None:
     for position, word in enumerate(words):
         inner = bare(word)
+        if inner != word and (killed := re.search(r"(db(?:\.getSiblingDB\([^()]*\))?)\.killOp\(([^()]*)\)", inner)):
+            again = quoted(f"{killed[1]}.currentOp({{opid: {killed[2]}}}).inprog", word)
+            return Safeguard(
+                " ".join([*words[:position], again]) if again else None,
+                "Is it the operation that is meant, and none of replication or of an index build",
+                f"{NO_WAY_BACK}: what it had written stays, unless it was in a transaction.",
+            )
         found = re.search(
             r"(db(?:\.getSiblingDB\([^()]*\))?(?:\.\w+)*?)\.(drop|deleteMany|deleteOne|remove)\((.*?)\)", inner
         )
