@@ -15,7 +15,7 @@ from .embedding.recent import RecentVectors
 from .errors import EmbeddingError, IncidentOSError, InvalidInput, UnknownIncident
 from .failure_types import LABELS, classify, classify_incident
 from .incident import FailureType, Incident, Provenance, Resolution, Status, Step, check_id, normalise, utcnow
-from .index.alerts import told
+from .index.alerts import LONGEST, told
 from .index.closeness import opening
 from .index.fields import embedded_texts
 from .index.tokens import surface_forms
@@ -249,8 +249,8 @@ class IncidentMemory:
                 their texts.
             also: what the shared memory recalled; the likely ones of them come on top of the limit.
         """
-        said = told(redact(text[:_QUERY_CHARACTERS]))
-        text = said.text
+        said = told(redact(text if len(text) <= LONGEST else text[:_QUERY_CHARACTERS]))
+        text = said.text[:_QUERY_CHARACTERS]
         if about is not None:
             scope = replace(scope, exclude=scope.exclude | {about.id})
         service = about.service if about else scope.service

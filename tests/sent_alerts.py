@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from alert_forms import labelled
+
 from incidentos.memory.incident import Incident
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -29,18 +31,17 @@ Monitored Metric:
 
 def fired(rule: str, service: str, summary: str, pod: str = "x7k2p") -> Incident:
     """An alert in the form in which Alertmanager's receivers send it."""
-    description = f"""Labels:
- - alertname = {rule}
- - namespace = prod
- - service = {service}
- - pod = {service}-5d8f9c-{pod}
- - severity = critical
- - cluster = eu-west-1-prod
- - prometheus = monitoring/k8s
-Annotations:
- - summary = {summary}
- - runbook_url = https://runbooks.example.com/{rule.lower()}
-Source: https://prometheus.example.com/graph?g0.expr={rule}"""
+    labels = {
+        "alertname": rule,
+        "namespace": "prod",
+        "service": service,
+        "pod": f"{service}-5d8f9c-{pod}",
+        "severity": "critical",
+        "cluster": "eu-west-1-prod",
+        "prometheus": "monitoring/k8s",
+    }
+    runbook = f"https://runbooks.example.com/{rule.lower()}"
+    description = labelled(rule, labels, {"summary": summary, "runbook_url": runbook})
     return Incident(
         id="fired", title=f"[FIRING:1] {rule} ({service} prod)", description=description, updated_at=AT, created_at=AT,
         service=service,

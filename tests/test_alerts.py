@@ -139,14 +139,29 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
         "a-",
         "x.service ",
         "grafana",
+        "[a](b",
+        "[Triggered on {a:b,",
+        "*** a",
+        "AbCd",
+        "Severity: high\nruns: x\n",
+        '{"Message":"{}","TopicArn":"a","MessageId":"b"}\n',
     ],
 )
 @pytest.mark.parametrize(
-    "start", ["", "{", "a:b:c:d ", "a:b:c:d\nhttp://", "a:b:c:d\nYou are receiving this email because "]
+    "start",
+    [
+        "",
+        "{",
+        "a:b:c:d ",
+        "a:b:c:d\nhttp://",
+        "a:b:c:d\nYou are receiving this email because ",
+        "[FIRING:1] ",
+        "%%%\n[Monitor Status](https://x/monitors/1)\n",
+    ],
 )
 def test_a_hostile_text_is_read_to_its_end(start: str, piece: str) -> None:
-    """Of the longest that is read for fields, and of a long one."""
-    for length in (7_900, 200_000):
+    """Of one whose reading is kept, of the longest that is read for fields, and of a longer one."""
+    for length in (7_900, 99_000, 200_000):
         text = start + piece * ((length - len(start)) // len(piece)) + "x"
         assert isinstance(essence(text), str)
         assert isinstance(named(text), dict)
@@ -176,8 +191,7 @@ def test_json_of_any_depth_is_read() -> None:
     assert isinstance(essence(deep), str)
 
 
-def test_a_long_text_is_no_alert() -> None:
-    """So nothing is read for fields again and again in a memory of long records."""
+def test_a_long_text_of_which_little_is_an_alert_s_stays_as_it_is() -> None:
     text = fired("HighErrorRate", "cart", "5xx above 5 %").text + "\n" + "lag: 4 s\n" * 1000
     assert essence(text) == text
 

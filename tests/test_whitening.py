@@ -45,7 +45,9 @@ def test_a_whitened_cosine_is_the_cosine_of_whitened_vectors() -> None:
     white = Whitening(some(1, 8) / 10, some(2, 8, 8))
     rows, query = unit(some(3, 5, 8)), unit(some(4, 1, 8))[0]
     starts = np.array([0, 2, 3])
-    expected = of_all(unit((rows - white.mean) @ white.matrix), starts, unit((query - white.mean)[None] @ white.matrix)[0])
+    expected = of_all(
+        unit((rows - white.mean) @ white.matrix), starts, unit((query - white.mean)[None] @ white.matrix)[0]
+    )
     for found, wanted in zip(white.of_all(rows, starts, query), expected, strict=True):
         assert np.allclose(found, wanted, atol=1e-5)
 

@@ -57,7 +57,7 @@ def parts(incident: Incident) -> tuple[str, str]:
     return title, whole(incident).removeprefix(title).lstrip("\n")
 
 
-LAYOUT = "texts-3"
+LAYOUT = "texts-4"
 """Which texts of an incident are embedded, in which order. A part of the identity of every model, so that vectors that
 were laid out otherwise are made anew."""
 
