@@ -44,10 +44,11 @@ CEILING = 0.95
 """What all evidence together may come to: of the judged answers that everything speaks for, one in twenty is another problem
 all the same. Measured, .93 to .96 tie; 1 makes the middle of the scale too modest and its end too sure."""
 
-OF_ONE_SUBJECT, OF_ANOTHER_SUBJECT = 0.6, 0.3
+OF_ONE_SUBJECT, OF_ANOTHER_RULE, OF_ANOTHER_SUBJECT = 0.6, 0.45, 0.3
 """What p may come to, but for nearness in time, where both are alerts to which nobody has added a word: all of it was written with
 the rule, so it says which rule fired and not why. A judgment: the pairs with the same title and other words are stated at about
-half, and it is less where the rule fired for something else."""
+half; it is less where another rule fired for the same, which may be another sign of one trouble but does not count, and less still
+where the rule fired for something else."""
 
 _MODEL_FILE = Path(__file__).with_name("probability.toml")
 
@@ -244,7 +245,8 @@ def matches_of(
         most, apart = CEILING, _tells_apart(hit.incident, kind, service)
         if alert is not None and (its := told(hit.incident.text)).rule is not None:
             same_subject = alert.is_about(its, service, hit.incident.service)
-            most = OF_ONE_SUBJECT if same_subject else OF_ANOTHER_SUBJECT
+            of_subject = OF_ONE_SUBJECT if alert.rule == its.rule else OF_ANOTHER_RULE
+            most = of_subject if same_subject else OF_ANOTHER_SUBJECT
             # The same alert again is an echo, whatever its cause was then; of something else it is none.
             apart = not same_subject or (apart and alert.rule != its.rule)
         evidence = Evidence(

@@ -18,7 +18,7 @@ from incidentos.memory.index.alerts import LONGEST, essence, told
 from incidentos.memory.index.tokens import terms
 from incidentos.memory.memory import IncidentMemory
 from incidentos.memory.ports import Embedder
-from incidentos.memory.probability import COUNTS_FROM, OF_ANOTHER_SUBJECT, OF_ONE_SUBJECT
+from incidentos.memory.probability import COUNTS_FROM, OF_ANOTHER_RULE, OF_ANOTHER_SUBJECT, OF_ONE_SUBJECT
 
 FIRED = Firing("HighErrorRate", "cart", "More than 5 % of the requests fail with 5xx.")
 AGAIN = replace(FIRED, at=datetime(2026, 3, 9, 14, 47, 23, tzinfo=UTC), number=4711)
@@ -133,6 +133,7 @@ def test_the_same_alert_again_says_which_rule_fired_and_not_why(
     memory.import_batch([past], embed=True)
     for fired, least, most in (
         (AGAIN, COUNTS_FROM, OF_ONE_SUBJECT),
+        (replace(AGAIN, rule="QueueBacklog", says="The oldest message is older than 15 minutes."), 0, OF_ANOTHER_RULE),
         (replace(AGAIN, service="auth"), 0, OF_ANOTHER_SUBJECT),
     ):
         about = Incident("now", *FORMS[form](fired), AGAIN.at, created_at=AGAIN.at)

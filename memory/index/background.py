@@ -25,8 +25,9 @@ Number = TypeVar("Number", float, npt.NDArray[np.float64])
 
 WORDS = Path(__file__).with_name("words.tsv")
 
-STRENGTH = 100
-"""The incidents of one's own that count as much as the table; measured, 50 to 300 differ by the luck of a query or two."""
+STRENGTH = 200
+"""The incidents of one's own that count as much as the table. Measured, 50 to 300 differ by the luck of a query or two; with 200,
+p moves less as a memory grows than with 100 (`bench/README.md`)."""
 
 _RARE_TERM, RARE_RUN = 0.0005, 0.002
 """The shares of reports that hold a term, or a run of four characters, which no word of the table has."""

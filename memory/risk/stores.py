@@ -116,8 +116,8 @@ _JS_CALLED_TO_READ = frozenset(
     " status conf config printReplicationInfo printSecondaryReplicationInfo hello isMaster getBalancerState isBalancerRunning"
     " getSiblingDB getCollection find findOne count countDocuments estimatedDocumentCount distinct stats currentOp serverStatus"
     " getIndexes getMongo version dataSize totalSize storageSize getProfilingStatus explain validate printCollectionStats hostInfo"
-    " getCollectionNames getCollectionInfos latencyStats limit sort skip project projection pretty toArray size hint map forEach"
-    " filter maxTimeMS batchSize comment collation readPref readConcern allowDiskUse next hasNext tryNext itcount slice join keys"
+    " getCollectionNames getCollectionInfos getDBs latencyStats limit sort skip project projection pretty toArray size hint map forEach"
+    " filter maxTimeMS batchSize comment collation readPref readConcern allowDiskUse next hasNext tryNext itcount slice split join keys"
     " values entries concat includes indexOf startsWith endsWith toString toFixed round floor ceil max min reduce some every length"
     " getTime toISOString getTimestamp valueOf executionStats".split()
 )
