@@ -123,7 +123,7 @@ def _agreement(hypotheses: Sequence[Hypothesis], now: datetime) -> str:
         disagreeing = sum(len(hypothesis.matches) for hypothesis in others)
         name = (
             LABELS[second.failure_type]
-            if second.failure_type is not FailureType.OTHER
+            if second.failure_type not in (FailureType.OTHER, leading.failure_type)
             else " ".join(second.root_cause.split())[:120]
         )
         parts.append(

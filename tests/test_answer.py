@@ -107,6 +107,16 @@ def test_disagreement_is_named_and_lowers_the_confidence() -> None:
     assert "disk exhaustion: 44% of the weight" in verdict.basis
 
 
+def test_another_cause_of_the_same_type_is_named_in_its_own_words() -> None:
+    """That two disagree says nothing where both are called by the same name."""
+    other = "Retries of a slow provider held each session"
+    theirs = match(0.7, name="c", cause=other, kind=FailureType.CONNECTION_POOL)
+    theirs = replace(theirs, hit=replace(theirs.hit, incident=replace(theirs.incident, failure_type_stated=False)))
+    verdict = weigh([match(0.8, kind=FailureType.CONNECTION_POOL), theirs], NOW)
+    assert len(verdict.hypotheses) == 2
+    assert f"({other}: " in verdict.basis
+
+
 @given(st.floats(0, 2), st.floats(-1, 1) | st.none(), st.booleans(), st.booleans())
 def test_a_probability_is_one_and_grows_with_the_evidence(
     lexical: float, best: float | None, same_type: bool, same_service: bool
