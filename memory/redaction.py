@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .incident import Incident, Step
 from .text import Reading, readings
@@ -145,11 +145,32 @@ _UNQUOTED: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
-_Patterns = tuple[tuple[str, list[str], re.Pattern[str]], ...]
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """`mask` stands in the place of what `look` finds in a text that has one of the `hints` in it."""
+
+    mask: str
+    hints: tuple[str, ...]
+    look: re.Pattern[str]
+    labelled: bool
+    keyed: bool
+
+
+_Patterns = tuple[_Pattern, ...]
 
 
 def _compiled(patterns: tuple[tuple[str, str, str], ...], flags: re.RegexFlag) -> _Patterns:
-    return tuple((kind, hints.split(), re.compile(look, flags)) for kind, hints, look in patterns)
+    return tuple(
+        _Pattern(
+            f"[redacted: {kind}]",
+            tuple(hints.split()),
+            re.compile(look, flags),
+            "(?P<keep>" in look,
+            "(?P<key>" in look,
+        )
+        for kind, hints, look in patterns
+    )
 
 
 _SHAPE_PATTERNS = _compiled(_SHAPES, re.DOTALL)
@@ -224,14 +245,16 @@ def _spans(text: str, patterns: _Patterns) -> Iterator[_Span]:
     lower = _lower(text)
     if patterns is _SHAPE_PATTERNS and "-----begin" in lower:
         yield from _private_keys(text)
-    for order, (kind, hints, pattern) in enumerate(patterns):
-        if any(hint in lower for hint in hints):
-            for found in pattern.finditer(text):
-                group = found.lastgroup or 0  # the value's, which comes last
-                if patterns is _SHAPE_PATTERNS or _is_secret(found, found[group]):
-                    # A number in JSON has no quotes, and what stands there instead needs them: those of its key.
-                    bare = group == "secret" and "key" in pattern.groupindex
-                    yield *found.span(group), order, f"[redacted: {kind}]", found.start("key") if bare else -1
+    for order, pattern in enumerate(patterns):
+        if not any(hint in lower for hint in pattern.hints):
+            continue
+        for found in pattern.look.finditer(text):
+            group = found.lastgroup or 0  # the value's, which comes last
+            if pattern.labelled and not _is_secret(found, found[group], quoted=group != "secret"):
+                continue
+            # A number in JSON has no quotes, and what stands there instead needs them: those of its key.
+            quote = found.start("key") if pattern.keyed and group == "secret" else -1
+            yield *found.span(group), order, pattern.mask, quote
 
 
 def _private_keys(text: str) -> Iterator[_Span]:
@@ -244,20 +267,19 @@ def _private_keys(text: str) -> Iterator[_Span]:
         yield begin.start(), at, -1, "[redacted: PGP key]" if "PGP" in begin[0] else "[redacted: private key]", -1
 
 
-def _is_secret(found: re.Match[str], secret: str) -> bool:
-    quoted = "secret" not in found.re.groupindex
+def _is_secret(found: re.Match[str], secret: str, quoted: bool) -> bool:
     if quoted and secret.startswith("[redacted"):  # a rest of it behind one may be secret
         return _MASK.fullmatch(secret) is None
     if _PLACEHOLDER.fullmatch(secret):
         return False
-    keep = found["keep"]
-    if _OF_KUBERNETES.match(found.string, found.start()) and _NAME_OF_SECRET.fullmatch(secret):
+    if _NAME_OF_SECRET.fullmatch(secret) and _OF_KUBERNETES.match(found.string, found.start()):
         return False
-    if quoted:
+    if quoted or not secret.isalpha():
         return True
     # "Password: resets fail for all users" is prose; `password: hunter` at the end of a line is a paste.
+    keep = found["keep"]
     line_ends = not found.string[found.end() : found.end() + 80].split("\n", 1)[0].strip(" \t\"',;}])")
-    return not (keep.endswith(" ") and ":" in keep and secret.isalpha() and not line_ends)
+    return line_ends or not (keep.endswith(" ") and ":" in keep)
 
 
 def _lower(text: str) -> str:

@@ -15,8 +15,10 @@ _INVISIBLE = re.compile(
 )
 """Characters of no width, direction marks, fillers, variation selectors and tags: text can be hidden in them."""
 
-# What JSON, a log of Python's or JavaScript's, and a terminal's colours put in the place of a character.
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'\\/bfnrt])|(?:[\x1b\ufffd]|\\(?:033|e))\[[\d;]{0,20}m")
+# What JSON, a log of Python's or JavaScript's, and a terminal's colours put in the place of a character. A colour is read
+# together with its escape, and one that stands there as such before all else: the escapes beside it are of their own level.
+_ESCAPE = re.compile(r"\\(?:(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}m|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'\\/bfnrt])")
+_COLOUR = re.compile(r"[\x1b\ufffd]\[[\d;]{0,20}m")
 _MEANS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 _DEEPEST = 4
@@ -48,9 +50,10 @@ class Reading:
     reading only: in the first, a letter `n` stands before what begins a line.
     """
 
-    def __init__(self, text: str, written: Reading | None = None) -> None:
+    def __init__(self, text: str, written: Reading | None = None, escapes: re.Pattern[str] = _ESCAPE) -> None:
         self.text = text
         self._written = written
+        self._escapes = escapes
 
     def stands(self, offset: int) -> int:
         """Where in the text as it was written what begins (or ends) at an offset of this reading begins (or ends)."""
@@ -64,7 +67,7 @@ class Reading:
     def _borders(self) -> tuple[list[int], list[int]]:
         """The ends of the escapes, here and where they were read: needed only where something is found."""
         here, there = [0], [0]
-        for escape in _ESCAPE.finditer(self._written.text if self._written else ""):
+        for escape in self._escapes.finditer(self._written.text if self._written else ""):
             here.append(here[-1] + escape.start() - there[-1] + len(_meaning(escape)))
             there.append(escape.end())
         return here, there
@@ -73,19 +76,19 @@ class Reading:
 def readings(text: str) -> list[Reading]:
     """The text as it was written, and read once, twice … for as long as there are escapes in it."""
     found = [Reading(text)]
-    while len(found) <= _DEEPEST:
-        last = found[-1]
-        read = _ESCAPE.sub(_meaning, last.text)
-        if read == last.text:  # no escape means itself
+    for escapes in [_COLOUR, *[_ESCAPE] * _DEEPEST]:
+        read = escapes.sub(_meaning, found[-1].text)
+        if read != found[-1].text:  # no escape means itself
+            found.append(Reading(read, found[-1], escapes))
+        elif escapes is _ESCAPE:
             break
-        found.append(Reading(read, last))
     return found
 
 
 def _meaning(escape: re.Match[str]) -> str:
     shown = escape[0]
-    if shown[-1] == "m":
-        return ""  # a colour
+    if shown[-1] == "m":  # a colour
+        return ""
     if len(shown) > 2:
         return chr(int(shown[2:], 16))
     return _MEANS.get(shown[1], shown[1])
