@@ -87,8 +87,8 @@ _LABELS = (
     r"account[_-]?key|shared[_-]?access[_-]?key|requirepass|credentials?|token)"
 )
 _LABELS_HINT = "pass pwd secret key token credential"
-_KEYED = r"(?P<key>[\"'])?\s*(?:=|:=|:|=>)\s*(?(key)(?:\[(?!redacted)\s*)?)"
-_LABEL = rf"(?P<keep>(?<![^\W_]){_LABELS}{_KEYED})"
+_KEYED = r"(?P<key>[\"'])?\s*(?:=|:=|:|=>)\s*(?(key)(?:\[(?!redacted)\s*|\{\s*[\"']value[\"']\s*:\s*)?)"
+_LABEL = rf"(?P<keep>(?:(?<![^\W_])|(?-i:(?=[A-Z])(?<=[a-z\d]))){_LABELS}{_KEYED})"
 _NAME = rf"[\"']?[\w.-]{{0,80}}?{_LABELS}(?:_(?:base|hash|\d{{1,2}}))?[\"']?"
 # An entry of an environment: `{"name": "DB_PASSWORD", "value": "…"}`, or a line for each.
 _ENTRY = rf"(?P<keep>\b(?:name|key|variable)[\"']?\s*[:=]\s*{_NAME}\s*(?:,\s*)?[\"']?\bvalue{_KEYED})"
@@ -111,6 +111,7 @@ _IN_QUOTES: tuple[tuple[str, str, str], ...] = (
         "value",  # the names in the order of the alphabet
         rf"(?P<keep>\"value\"\s*:\s*)\"(?P<double>(?:[^\"\\\n]|\\.){{1,4000}}+)(?=\"\s*,\s*\"(?:name|key)\"\s*:\s*{_NAME}\s*[,}}])",
     ),
+    ("password", "--password --token --secret", r"(?P<keep>\"--(?:password|token|secret)\"\s*,\s*)" + _quoted(1)),
     *(("password", hints, keep + _quoted(1)) for hints, keep in _RUNS.items()),
     ("password", "identified password", r"(?P<keep>\b(?:IDENTIFIED\s+BY|PASSWORD)\s+)'(?P<single>[^'\n]+)(?=')"),
 )
@@ -137,7 +138,12 @@ _UNQUOTED: tuple[tuple[str, str, str], ...] = (
         "curl",
         _run("curl", r"(?:-u\s*|--user[ =])[\"']?[^\s:\"']{1,100}:") + rf"(?P<secret>{_BARE}+)",
     ),
-    ("cookie", "cookie:", r"(?P<keep>\b(?:Set-)?Cookie:\s*)(?P<secret>(?:[^\n\"'\\]|\\(?!\\{0,31}[\"'])){4,})"),
+    ("secret", "</", rf"(?P<keep><{_LABELS}>)(?P<secret>[^<>\n\"'\\]+)(?=</)"),
+    (
+        "cookie",
+        "cookie:",
+        rf"(?P<keep>\b(?:Set-)?Cookie:\s*)(?P<secret>(?:[^\n\"'\\]|\\(?!\\{{0,31}}[\"'])|(?<==)\"{_BETWEEN}[^\n\"\\]+\"){{4,}})",
+    ),
     (
         "signature",
         "sig= signature=",
