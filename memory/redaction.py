@@ -88,7 +88,8 @@ _LABELS = (
 )
 _LABELS_HINT = "pass pwd secret key token credential"
 _KEYED = r"(?P<key>[\"'])?\s*(?:=|:=|:|=>)\s*(?(key)(?:\[(?!redacted)\s*|\{\s*[\"']value[\"']\s*:\s*)?)"
-_LABEL = rf"(?P<keep>(?:(?<![^\W_])|(?-i:(?=[A-Z])(?<=[a-z\d]))){_LABELS}{_KEYED})"
+# The first letter alone is looked at in most places: that takes half the time.
+_LABEL = rf"(?P<keep>(?=[acprst])(?:(?<![^\W_])|(?-i:(?=[A-Z])(?<=[a-z\d]))){_LABELS}{_KEYED})"
 _NAME = rf"[\"']?[\w.-]{{0,80}}?{_LABELS}(?:_(?:base|hash|\d{{1,2}}))?[\"']?"
 # An entry of an environment: `{"name": "DB_PASSWORD", "value": "…"}`, or a line for each.
 _ENTRY = rf"(?P<keep>\b(?:name|key|variable)[\"']?\s*[:=]\s*{_NAME}\s*(?:,\s*)?[\"']?\bvalue{_KEYED})"
