@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from functools import cached_property
 
 from .incident import Outcome, Step
 
@@ -12,6 +14,15 @@ _INVISIBLE = re.compile(
     r"\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Characters of no width, direction marks, fillers, variation selectors and tags: text can be hidden in them."""
+
+# What JSON, a log of Python's or JavaScript's, and a terminal's colours put in the place of a character. A colour is read
+# together with its escape, and one that stands there as such before all else: the escapes beside it are of their own level.
+_ESCAPE = re.compile(r"\\(?:(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}m|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'\\/bfnrt])")
+_COLOUR = re.compile(r"[\x1b\ufffd]\[[\d;]{0,20}m")
+_MEANS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+_DEEPEST = 4
+"""Texts within texts that are read: an event in a message in a log line, and one more."""
 
 CHUNK = 900
 """Characters of a chunk. About 256 tokens, which is what all-MiniLM-L6-v2 reads of a text before it stops."""
@@ -30,6 +41,57 @@ def clean(text: str) -> str:
     stay), lone surrogates, invisible and direction-changing characters. Line ends become newlines."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return storable(text).strip()
+
+
+class Reading:
+    """A text with one level of its escapes read: `text`, and where each part of it `stands` in the text as it was written.
+
+    JSON in a string of JSON has two levels, and a label or a token in it is told apart from what is beside it in the second
+    reading only: in the first, a letter `n` stands before what begins a line.
+    """
+
+    def __init__(self, text: str, written: Reading | None = None, escapes: re.Pattern[str] = _ESCAPE) -> None:
+        self.text = text
+        self._written = written
+        self._escapes = escapes
+
+    def stands(self, offset: int) -> int:
+        """Where in the text as it was written what begins (or ends) at an offset of this reading begins (or ends)."""
+        if self._written is None:
+            return offset
+        here, there = self._borders
+        border = bisect_right(here, offset) - 1
+        return self._written.stands(there[border] + offset - here[border])
+
+    @cached_property
+    def _borders(self) -> tuple[list[int], list[int]]:
+        """The ends of the escapes, here and where they were read: needed only where something is found."""
+        here, there = [0], [0]
+        for escape in self._escapes.finditer(self._written.text if self._written else ""):
+            here.append(here[-1] + escape.start() - there[-1] + len(_meaning(escape)))
+            there.append(escape.end())
+        return here, there
+
+
+def readings(text: str) -> list[Reading]:
+    """The text as it was written, and read once, twice … for as long as there are escapes in it."""
+    found = [Reading(text)]
+    for escapes in [_COLOUR, *[_ESCAPE] * _DEEPEST]:
+        read = escapes.sub(_meaning, found[-1].text)
+        if read != found[-1].text:  # no escape means itself
+            found.append(Reading(read, found[-1], escapes))
+        elif escapes is _ESCAPE:
+            break
+    return found
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    shown = escape[0]
+    if shown[-1] == "m":  # a colour
+        return ""
+    if len(shown) > 2:
+        return chr(int(shown[2:], 16))
+    return _MEANS.get(shown[1], shown[1])
 
 
 def chunks(text: str) -> list[str]:
