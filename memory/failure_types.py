@@ -129,10 +129,11 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
         # A full log, tablespace or archive: the error says it, and `database`, `slow` and `fail` stand around it.
         (
             r"ora-0?165\d\b|unable to extend (table|index|temp|lob|segment|rollback|cluster)\w*|ora-00257|ora-198(09|15)"
-            r"|sql0964c|transaction log for database .{0,80}\bfull\b|log (is )?full due to\b|error:? (9002|1105)\b"
+            r"|sql0964c|transaction log for database .{0,80}\bfull\b|log (is )?full due to\b|error:? 9002\b"
             r"|flood[- ]stage|could not allocate (a new page|space) for",
             3,
         ),
+        (r"\b(transaction|redo|archive) ?logs? (is |are )?full\b(?! of)|\blog (is )?full\b(?! of)", 2),
         (r"\b(df|lvm|pvc|ebs volume|partition|/var/log|wal files?|log rotation|logrotate)\b", 1),
     ),
     FailureType.LOAD_BALANCER: (

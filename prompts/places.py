@@ -14,9 +14,9 @@ from .technologies import Named, needed_by
 
 _HOST = re.compile(
     r"(?<![\w./<-])(?:ps|ss|top|kill|pgrep|lsof|df|du|free|uptime|vmstat|iostat|mpstat|nstat|perf|ethtool|conntrack|iptables"
-    r"|sysctl|dmesg|journalctl|systemctl|chronyc|timedatectl|tune2fs|crictl|nginx|certbot|ip|tc|py-spy)(?= )|/proc/|/sys/fs/"
+    r"|sysctl|dmesg|journalctl|systemctl|chronyc|timedatectl|tune2fs|crictl|nginx|certbot|ip|tc|py-spy)(?= )|/proc/|/sys/fs/|(?<!\w)node_[a-z]+_"
 )
-"""Programs and files that tell of the host, or the container, on which they are read."""
+"""Programs, files and an exporter's metrics that tell of the host, or the container, on which they are read."""
 
 _TEXT_TOOLS = re.compile(r"(?<![\w./<-])(?:grep|awk|sed|tail|head|sort|cut|tr)(?= )")
 
@@ -33,7 +33,7 @@ _CONTAINERS = {
 }
 """How to get to where the process runs, for each platform that keeps it in a container of its own."""
 
-_IN_THE_SERVICE = frozenset({"node", "python", "php", "sqlite", "apache"})
+_IN_THE_SERVICE = frozenset({"node", "python", "php", "apache"})
 """Technologies whose steps read the processes and files of the service itself, and so stand where it runs."""
 
 
@@ -57,4 +57,6 @@ def placed(action: Action, technology: str, spoken_of: Named) -> Action:
     how = next((words for one, words in _CONTAINERS.items() if one in platform), None)
     if how is None or "systemd" in platform:  # the service may as well run on the host itself
         return action
-    return replace(action, action=f"{how[0].upper()}{how[1:]}: {action.action}")
+    if "crash loop" in spoken_of:
+        how = how.replace(" (", ", in the moments when it is up (")
+    return replace(action, action=f"{how[0].upper()}{how[1:]}: {action.action[0].lower()}{action.action[1:]}")

@@ -189,6 +189,8 @@ class Playbook:
         def in_place(one: str) -> Steps:
             return self.own[one].each(lambda action: placed(action, one, spoken_of))
 
+        # Whoever is on a platform that we know nothing of gets no guesses besides.
+        foreign = any(family_of(one) == "platform" and one not in self.own for one in others)
         own = [(family_of(one) in _NEAREST, in_place(one)) for one in others if one in self.own]
 
         def made(part: Callable[[Steps], tuple[Action, ...]], least: int) -> list[Action]:
@@ -202,7 +204,8 @@ class Playbook:
             made = [*_in_turn([_said_first(group, spoken_of) for group in groups]), *wide]
             enough = sum(action.risk is not Risk.DESTRUCTIVE for action in made)
             made += part(self.general)[: max(0, least - enough)]
-            made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
+            if not foreign:
+                made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
             return [_without_others(action, spoken_of) for action in made]
 
         changes = made(lambda steps: steps.mitigations, LEAST_CHANGES)
