@@ -122,7 +122,7 @@ class Playbook:
     def suited(self, spoken_of: Named) -> Playbook:
         """The playbook for what is there. What is for a technology that another one stands in for, by its command or its
         words, is left out; the checks for what is spoken of come first. Mitigations stay in their order, which is that
-        of their harm. Where nothing is said all stays as it is.
+        of their harm. Where nothing is said all stays as it is, but for what is never guessed.
 
         Where something is spoken of that is not usual, its own steps come first, no platform is taken for granted, and what
         then lacks is made up of general steps: there is a check and a mitigation for everybody.
@@ -142,8 +142,10 @@ class Playbook:
         )
         # A cloud says little of what runs there: what is guessed for others is as good a guess for it.
         others = [one for one in others if family_of(one) != "cloud"]
-        if usual_of(spoken_of):
-            others = [one for one in others if one in self.own or families_of(one) & lost]
+        if usual := usual_of(spoken_of):
+            # Beside a platform that the steps are for, one without any is a detail: Windows nodes in a cluster.
+            missed = lost - ({family_of(one) for one in usual} & {"platform"})
+            others = [one for one in others if one in self.own or families_of(one) & missed]
         if not others:
             return replace(self, steps=self._usual(spoken_of), without=unserved)
         own = [self.own[one] for one in others if one in self.own]
@@ -229,7 +231,7 @@ def fits(action: Action, spoken_of: Named) -> bool | None:
     """Whether a step, as it is written, is for what is there, as `technologies.suits`: its command says so, or else its
     words, and words that speak of another technology, a host that is not there, or a family that has to be named
     (`ONLY_IF_SAID`) are enough to say no."""
-    if spoken_of and (_needs(action).keys() & ONLY_IF_SAID - spoken_of.keys() or not has_place(action, spoken_of)):
+    if _needs(action).keys() & ONLY_IF_SAID - spoken_of.keys() or not has_place(action, spoken_of):
         return False
     if not action.command:
         return suits(action.action, spoken_of)

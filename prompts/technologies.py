@@ -57,7 +57,7 @@ _FAMILIES: Mapping[str, Mapping[str, str]] = {
         "varnish": r"varnish\w*",
     },
     "queue": {
-        "sqs": r"sqs|dlqs?|dead[- ]letter\w*",
+        "sqs": r"sqs|dlqs?|dead[- ]letter\w*|message queues?|queue (?:depth|backlog)",
         "kafka": r"(?<!\.)kafka",
         "rabbitmq": r"rabbit ?mq\w*",
     },
@@ -152,7 +152,7 @@ _UNDER_ANOTHER = frozenset({"kubernetes", "swarm", "ecs", "nomad"})
 _SHARED = {
     "kubernetes": re.compile("oomkilled"),
     "sqlite": re.compile(r"database (?:table )?is locked"),
-    "sqs": re.compile(r"dlqs?|dead[- ]letter\w*"),
+    "sqs": re.compile(r"dlqs?|dead[- ]letter\w*|message queues?|queue (?:depth|backlog)"),
 }
 """Words that others of the family use as well: they name a technology only where no other is named. (systemd is not
 counted as another: who runs it may run a cluster on it.)"""

@@ -141,7 +141,12 @@ def test_a_crash_loop_keeps_its_last_words_in_sight(title: str) -> None:
 
 @pytest.mark.parametrize(
     ("description", "queue"),
-    [("PHP shop on ECS", False), ("shop on Kubernetes", False), ("PHP on ECS, SQS dead letter queue fills", True)],
+    [
+        ("PHP shop on ECS", False),
+        ("shop on Kubernetes", False),
+        ("", False),
+        ("PHP on ECS, SQS dead letter queue fills", True),
+    ],
 )
 def test_a_queue_is_only_touched_where_one_is_named(description: str, queue: bool) -> None:
     """And whoever is left with a destructive change alone gets general ones in front of it."""
@@ -174,6 +179,14 @@ def test_what_we_have_no_steps_for_is_named(title: str, names: tuple[str, ...], 
     told = asked(title)
     assert f"No steps of our own for {' and '.join(names)}: those below are general" in told.ai_analysis
     assert not any(word in " ".join(commands(told)) for word in foreign)
+
+
+@pytest.mark.parametrize("kind", FailureType)
+def test_a_cluster_keeps_its_order_beside_what_is_a_detail_of_it(kind: FailureType) -> None:
+    """Windows nodes, a broker or another cloud's name change nothing in the steps for Kubernetes."""
+    plain = [action.action for action in playbook(kind).suited(named("Kubernetes")).actions]
+    for detail in ("pods on Windows nodes", "Kafka", "RabbitMQ", "Heroku"):
+        assert [a.action for a in playbook(kind).suited(named(f"Kubernetes, {detail}")).actions] == plain
 
 
 def test_a_database_that_is_named_is_not_taken_for_sqlite() -> None:
