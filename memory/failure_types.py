@@ -43,6 +43,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
         (r"hikari|pgbouncer|c3p0|dbcp|queuepool|pool(size)? limit|sequelpool|r2dbc", 3),
         (r"\bpool\b[^.,]{0,20}(full|saturat|starv|busy|empty|exhaust|\d\d ?%)", 2),
         (r"too many (clients|connections)|max_connections|remaining connection slots|connection slots", 3),
+        (r"ora-(?:12516|12519|00018|00020)", 3),
         (r"idle in transaction|leaked? connections?|connection leak|unable to acquire (a )?(jdbc )?connection", 2),
         (
             r"timeout waiting for (idle object|connection)|connections? (maxed|exhaust)|no (free|available|idle) connections?",
@@ -60,6 +61,12 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
         (
             r"conflict with recovery|(replica|standby|secondary|slave)s? (is |are )?(\w+ )?\w+ (s|sec\w*|min\w*|hours?) behind",
             2,
+        ),
+        (
+            r"provisionedthroughputexceeded\w*|request rate (is )?(too )?large|mongo\w*error: not ?(primary|master)|notwritableprimary"
+            r"|not ?(primary|master) (and|or) (secondary|slave)ok|(replica set|shard|mongo\w*) (\w+ )?(has|have|with|without) (no|a)? ?primary"
+            r"|ora-000(54|60)\b|enq: tx|sql09(11|13)n|unassigned shards?",
+            3,
         ),
         (rf"\b{_ENGINE}\b[^.]{{0,50}}\b{_FAULT}|\b{_FAULT}\b[^.]{{0,30}}\b{_ENGINE}\b", 2),
         (rf"\b{_ENGINE}\b", 1),
@@ -92,7 +99,7 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             3,
         ),
         (
-            r"allowed memory size|memory (limit |size )?exhausted|(cannot|could not|failed to|unable to) allocate (memory|heap|\d+ bytes)"
+            r"allowed memory size|memory quota (vastly )?exceeded|memory (limit |size )?exhausted|(cannot|could not|failed to|unable to) allocate (memory|heap|\d+ bytes)"
             r"|\b(no)?memoryerror\b|\bbad_alloc\b|\bswap\b.{0,20}\b(full|exhaust\w*)",
             3,
         ),
@@ -119,6 +126,14 @@ _PATTERNS: Mapping[FailureType, tuple[tuple[str, int], ...]] = {
             r"|run(ning)? out of (disk )?space",
             3,
         ),
+        # A full log, tablespace or archive: the error says it, and `database`, `slow` and `fail` stand around it.
+        (
+            r"ora-0?165\d\b|unable to extend (table|index|temp|lob|segment|rollback|cluster)\w*|ora-00257|ora-198(09|15)"
+            r"|sql0964c|transaction log for database .{0,80}\bfull\b|log (is )?full due to\b|error:? 9002\b"
+            r"|flood[- ]stage|could not allocate (a new page|space) for",
+            3,
+        ),
+        (r"\b(transaction|redo|archive) ?logs? (is |are )?full\b(?! of)|\blog (is )?full\b(?! of)", 2),
         (r"\b(df|lvm|pvc|ebs volume|partition|/var/log|wal files?|log rotation|logrotate)\b", 1),
     ),
     FailureType.LOAD_BALANCER: (

@@ -18,10 +18,23 @@ from typing import Any
 from ..memory.incident import FailureType
 from ..memory.risk import Risk
 from ..memory.runbook import Action
-from .technologies import LABELS, Named, family_of, needed_by, suits, unusual, usual_of
+from .places import has_place, placed
+from .technologies import (
+    LABELS,
+    ONLY_IF_SAID,
+    STATES,
+    Named,
+    families_of,
+    family_of,
+    needed_by,
+    suits,
+    unusual,
+    usual_of,
+)
 
 LEAST_CHECKS, LEAST_CHANGES, LEAST_WATCH = 2, 2, 1
-"""With fewer steps of its own than these, a stack that is not usual gets general ones besides."""
+"""With fewer steps of its own than these, a stack that is not usual gets general ones besides. What destroys is no change
+to begin with, and is not counted."""
 
 _NEAREST = frozenset({"database", "cache", "balancer"})
 """Families whose own steps stand before those for the platform: where one of them is named, it is what fails."""
@@ -55,6 +68,9 @@ class Playbook:
 
     `general` are steps that are true for any stack, `own` those for a technology that is not usual. `without` is filled in
     by `suited`: how the technologies are called that are spoken of, that it has no steps for, and others instead.
+
+    `steps` and `own` have `<service>` as it is written, so that a name such as `mongo-2` does not speak for a step;
+    `checks`, `mitigations`, `watch` and what follows from them have the service's name in its place.
     """
 
     failure_type: FailureType
@@ -65,55 +81,71 @@ class Playbook:
     general: Steps
     own: Mapping[str, Steps]
     without: tuple[str, ...] = ()
+    service: str | None = None
 
     @property
     def checks(self) -> tuple[Action, ...]:
         """What to look at first; nothing is changed by it."""
-        return self.steps.checks
+        return tuple(map(self._named, self.steps.checks))
 
     @property
     def mitigations(self) -> tuple[Action, ...]:
         """What to change, the destructive last."""
-        return self.steps.mitigations
+        return tuple(map(self._named, self.steps.mitigations))
 
     @property
     def watch(self) -> tuple[Action, ...]:
         """What to look at until it is over."""
-        return self.steps.watch
+        return tuple(map(self._named, self.steps.watch))
 
     @property
     def actions(self) -> tuple[Action, ...]:
         """Its steps in the order in which they are done, without those for another stack."""
-        return self.steps.actions
+        return (*self.checks, *self.mitigations, *self.watch)
 
     @property
     def known(self) -> tuple[Action, ...]:
         """Every step that it has, for whatever stack."""
-        return (*self.actions, *self.general.actions, *(a for steps in self.own.values() for a in steps.actions))
+        own = (self._named(action) for steps in self.own.values() for action in steps.actions)
+        return (*self.actions, *self.general.actions, *own)
+
+    def fitting_checks(self, spoken_of: Named) -> tuple[Action, ...]:
+        """The checks that are for what is spoken of, as `fits`, in the same form as in `checks`."""
+        return tuple(self._named(check) for check in self.steps.checks if fits(check, spoken_of))
+
+    def _named(self, action: Action) -> Action:
+        if self.service is None:
+            return action
+        command = action.command and action.command.replace("<service>", self.service)
+        return replace(action, command=command, undo=action.undo and action.undo.replace("<service>", self.service))
 
     def suited(self, spoken_of: Named) -> Playbook:
         """The playbook for what is there. What is for a technology that another one stands in for, by its command or its
         words, is left out; the checks for what is spoken of come first. Mitigations stay in their order, which is that
-        of their harm. Where nothing is said all stays as it is.
+        of their harm. Where nothing is said all stays as it is, but for what is never guessed.
 
         Where something is spoken of that is not usual, its own steps come first, no platform is taken for granted, and what
         then lacks is made up of general steps: there is a check and a mitigation for everybody.
         """
-        lost = {
-            family
-            for check in self.checks
-            for family, needed in _needs(check).items()
-            if family in spoken_of and not needed & spoken_of[family]
-        }
-        served = {one for a in self.actions if fits(a, spoken_of) for its in _needs(a).values() for one in its}
+        lost = self._lost(spoken_of)
         others = unusual(spoken_of)
+        fitting = [a for a in self.steps.actions if fits(a, spoken_of)]
+        served = {one for action in fitting for its in _needs(action).values() for one in its}
+        # Where every step is general, whatever is named has none of its own, but for a cloud, which says little.
+        plain = not any(map(_needs, fitting)) and not any(one in self.own for one in others)
         unserved = tuple(
-            LABELS[one] for one in others if one not in self.own and one not in served and family_of(one) in lost
+            LABELS[one]
+            for one in others
+            if one not in self.own
+            and one not in served
+            and (families_of(one) & lost or (plain and family_of(one) != "cloud"))
         )
         # A cloud says little of what runs there: what is guessed for others is as good a guess for it.
         others = [one for one in others if family_of(one) != "cloud"]
-        if usual_of(spoken_of):
-            others = [one for one in others if one in self.own or family_of(one) in lost]
+        if usual := usual_of(spoken_of):
+            # Beside a platform that the steps are for, one without any is a detail: Windows nodes in a cluster.
+            missed = lost - ({family_of(one) for one in usual} & {"platform"})
+            others = [one for one in others if one in self.own or families_of(one) & missed]
         if not others:
             return replace(self, steps=self._usual(spoken_of), without=unserved)
         own = [self.own[one] for one in others if one in self.own]
@@ -131,30 +163,51 @@ class Playbook:
             without=unserved,
         )
 
+    def _lost(self, spoken_of: Named) -> set[str]:
+        """The families in which something is named that another one's checks, or of what is nearest its changes, are no
+        use for; a host that is not there is the platform's loss."""
+        lost = {
+            family
+            for action in self.steps.actions
+            for family, needed in _needs(action).items()
+            if family in spoken_of and not needed & spoken_of[family]
+            if family in _NEAREST or action in self.steps.checks
+        }
+        return lost | ({"platform"} if not all(has_place(check, spoken_of) for check in self.steps.checks) else set())
+
     def _usual(self, spoken_of: Named) -> Steps:
         def kept(actions: Sequence[Action], general: Sequence[Action]) -> tuple[Action, ...]:
-            return tuple(a for a in actions if fits(a, spoken_of) is not False) or tuple(general)
+            left = tuple(a for a in actions if fits(a, spoken_of) is not False)
+            return left if any(a.risk is not Risk.DESTRUCTIVE for a in left) else (*general, *left)
 
         return replace(
             self.steps,
-            checks=tuple(_needing_first(kept(self.checks, self.general.checks), spoken_of)),
-            mitigations=kept(self.mitigations, self.general.mitigations),
-            watch=kept(self.watch, self.general.watch),
+            checks=tuple(_needing_first(kept(self.steps.checks, self.general.checks), spoken_of)),
+            mitigations=kept(self.steps.mitigations, self.general.mitigations),
+            watch=kept(self.steps.watch, self.general.watch),
         )
 
     def _unusual(self, others: Sequence[str], spoken_of: Named) -> Steps:
-        own = [(family_of(one) in _NEAREST, self.own[one]) for one in others if one in self.own]
+        def in_place(one: str) -> Steps:
+            return self.own[one].each(lambda action: placed(action, one, spoken_of))
+
+        # Whoever is on a platform that we know nothing of gets no guesses besides.
+        foreign = any(family_of(one) == "platform" and one not in self.own for one in others)
+        own = [(family_of(one) in _NEAREST, in_place(one)) for one in others if one in self.own]
 
         def made(part: Callable[[Steps], tuple[Action, ...]], least: int) -> list[Action]:
             fitting = [action for action in _needing_first(part(self.steps), spoken_of) if fits(action, spoken_of)]
             # What is for anybody, or anybody in that cloud, stands behind what is for something that is named.
             wide = [action for action in fitting if _needs(action).keys() <= {"cloud"}]
-            groups = [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if near]
+            mine = [(near, [a for a in part(steps) if fits(a, spoken_of) is not False]) for near, steps in own]
+            groups = [steps for near, steps in mine if near]
             groups.append([action for action in fitting if action not in wide])
-            groups += [[a for a in part(steps) if fits(a, spoken_of) is not False] for near, steps in own if not near]
-            made = [*_in_turn(groups), *wide]
-            made += part(self.general)[: max(0, least - len(made))]
-            made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
+            groups += [steps for near, steps in mine if not near]
+            made = [*_in_turn([_said_first(group, spoken_of) for group in groups]), *wide]
+            enough = sum(action.risk is not Risk.DESTRUCTIVE for action in made)
+            made += part(self.general)[: max(0, least - enough)]
+            if not foreign:
+                made += [action for action in part(self.steps) if _may_be_guessed(action, spoken_of)]
             return [_without_others(action, spoken_of) for action in made]
 
         changes = made(lambda steps: steps.mitigations, LEAST_CHANGES)
@@ -175,8 +228,11 @@ class Playbook:
 
 
 def fits(action: Action, spoken_of: Named) -> bool | None:
-    """Whether a step is for what is there, as `technologies.suits`: its command says so, or else its words, and words that
-    speak of another technology are enough to say no."""
+    """Whether a step, as it is written, is for what is there, as `technologies.suits`: its command says so, or else its
+    words, and words that speak of another technology, a host that is not there, or a family that has to be named
+    (`ONLY_IF_SAID`) are enough to say no."""
+    if _needs(action).keys() & ONLY_IF_SAID - spoken_of.keys() or not has_place(action, spoken_of):
+        return False
     if not action.command:
         return suits(action.action, spoken_of)
     return False if suits(action.action, spoken_of) is False else suits(action.command, spoken_of)
@@ -202,6 +258,19 @@ def _needing_first(checks: Iterable[Action], spoken_of: Named) -> list[Action]:
     return sorted(checks, key=lambda check: not (fits(check, spoken_of) and _needs(check)))
 
 
+def _said_first(actions: Iterable[Action], spoken_of: Named) -> list[Action]:
+    """The steps whose words speak of a state that is spoken of, before the others."""
+
+    def says(action: Action) -> bool:
+        return any(
+            its & spoken_of.get(family, frozenset())
+            for family, its in needed_by(action.action).items()
+            if family in STATES
+        )
+
+    return sorted(actions, key=lambda action: not says(action))
+
+
 def _in_turn(groups: Sequence[Sequence[Action]]) -> Iterator[Action]:
     """The first of each group, the second of each, and so on: who names two technologies sees steps for both."""
     for row in zip_longest(*groups):
@@ -220,7 +289,7 @@ def _without_others(action: Action, spoken_of: Named) -> Action:
     kept = [
         one
         for one in _SENTENCE.split(action.expect)
-        if suits(one, spoken_of) is not False and needed_by(one).keys() <= spoken_of.keys() | known
+        if suits(one, spoken_of) is not False and needed_by(one).keys() - STATES <= spoken_of.keys() | known
     ]
     return replace(action, expect=" ".join(kept).rstrip(";") or None)
 
@@ -234,19 +303,7 @@ def playbook(failure_type: FailureType, service: str | None = None) -> Playbook:
     book = _read(failure_type)
     if service is None or not _SAFE_NAME.fullmatch(service):
         return book
-
-    def with_name(action: Action) -> Action:
-        return replace(
-            action,
-            command=action.command and action.command.replace("<service>", service),
-            undo=action.undo and action.undo.replace("<service>", service),
-        )
-
-    return replace(
-        book,
-        steps=book.steps.each(with_name),
-        own={technology: steps.each(with_name) for technology, steps in book.own.items()},
-    )
+    return replace(book, service=service)
 
 
 @cache

@@ -13,39 +13,66 @@ from functools import lru_cache
 from ..memory.incident import Incident
 from ..memory.index.fields import whole
 
+_ECS = (
+    r"ecs[- ](?:service|task|cluster|deployment|container|agent|instance|capacity|exec|rollout)s?|(?:on|aws|amazon) ecs"
+)
+
 _FAMILIES: Mapping[str, Mapping[str, str]] = {
     "platform": {
         "kubernetes": r"kube\w*|k8s|k3s|pods?|(?<!the )helm|cmctl|cert-manager|argo ?cd|crashloop\w*|imagepull\w*|(?:replica|stateful|daemon)sets?|eks|gke|aks"
         r"|openshift|istio|hpa|coredns|svc\.cluster\.local|(?<!state\.)oomkilled|ingress[- ]nginx|container_(?:cpu|memory|oom)_\w+",
         "systemd": r"systemctl|systemd(?![\w-])|journalctl -u|supervisorctl|bare[- ]metal|virtual machines?|(?<![.{])[\w-]{1,60}\.service(?!\.)",
+        # In front of Docker, whose name its own begins with.
+        "swarm": r"docker[- ]swarm|swarm (?:services?|stacks?|nodes?|managers?|workers?|mode|clusters?|tasks?)|(?:on|in) (?:the )?swarm(?! of)"
+        r"|docker (?:service (?:ps|ls|inspect|logs|update|scale|rollback|create)|stack (?:ps|ls|deploy|services)|node (?:ps|ls|inspect|update))",
         "docker": r"dockerd?(?![- ]?hub|\.io)|podman",
-        "ecs": r"ecs (?:service|task|cluster)s?|(?:on|aws|amazon) ecs|fargate|cannotpullcontainer\w*",
-        "nomad": r"nomad (?:job|alloc\w*|client)s?|(?:on|hashicorp) nomad",
+        "ecs": _ECS + r"|cannotpullcontainer\w*",
+        "fargate": r"fargate",
+        "nomad": r"nomad (?:job|alloc\w*|client|deployment|server|cluster|task|agent|node|eval\w*)s?|(?:on|in|hashicorp) nomad",
+        "heroku": r"heroku\w*|dynos?",
+        "app service": r"azure (?:app services?|web ?apps?)|az webapp",
+        "windows": r"(?:microsoft )?windows (?:server|service|host|vm|machine|iis|event|20\d\d|1[01])s?|on windows(?! of)|iis|w3wp|powershell",
     },
     "database": {
         "postgresql": r"postgres\w*|psql|pg_\w+|pgbouncer|autovacuum|patroni",
-        "mysql": r"mysql\w*|mariadb|innodb|percona|galera|vitess",
-        "sqlite": r"sqlite\w*|database (?:table )?is locked",
+        "mysql": r"mysql\w*|mariadb\w*|innodb|percona|galera|vitess",
+        "sqlite": r"sqlite\w*|operationalerror\W{1,4}database (?:table )?is locked|database (?:table )?is locked(?! (?:by|for|due|while|during))",
         "mongodb": r"mongo\w*|wiredtiger|collscan",
         "sql server": r"(?:ms|azure) ?sql|sql ?server|sqlcmd|tempdb|sys\.dm_\w+",
-        "oracle": r"oracle (?:db|database|rac)|ora-\d+|sqlplus",
+        "oracle": r"oracle (?:db|database|rac|instance|listener|tablespaces?|exadata|data ?guard|\d\d(?:c|g|ai|\.\d+))|oracle-?\d\d[cg]"
+        r"|ora-\d+|tns-\d{5}|sqlplus",
         "cassandra": r"cassandra|nodetool|cqlsh|scylla\w*",
         "dynamodb": r"dynamo ?db|provisionedthroughput\w*",
         "cockroachdb": r"cockroach\w*",
         "clickhouse": r"clickhouse[\w-]*",
+        "cosmos db": r"cosmos ?db",
+        "db2": r"ibm db2|db2 (?:luw|database|instance|for|v?\d\d)|db2(?:diag|sysc|inst\d)\w*|sql\d{4,5}[nwc]",
+        "elasticsearch": r"elastic ?search\w*|open ?search\w*|elastic (?:cluster|cloud|stack)",
+        "couchbase": r"couchbase\w*",
     },
-    "cache": {"redis": r"redis\w*|valkey", "memcached": r"memcached?"},
+    "cache": {
+        "redis": r"redis\w*|valkey",
+        "memcached": r"memcached?",
+        "couchbase": r"couchbase\w*",
+        "varnish": r"varnish\w*",
+    },
+    "queue": {
+        "sqs": r"sqs|dlqs?|dead[- ]letter\w*|message queues?|queue (?:depth|backlog)",
+        "kafka": r"(?<!\.)kafka",
+        "rabbitmq": r"rabbit ?mq\w*",
+    },
     "runtime": {
         "jvm": r"java|jvm|jcmd|jstat|hikari\w*|spring ?boot|tomcat|kotlin|heap space|java\.lang\.\w+",
         "go": r"golang|goroutines?|gomemlimit|pprof",
-        "node": r"node\.?js|v8 heap|javascript heap|max-old-space-size|pm2",
+        "node": r"node\.?js|express(?:\.js|js| app\w*| server| framework| middleware)|v8 heap|javascript heap|max-old-space-size|pm2",
         "python": r"python[23]?|django|gunicorn|celery|uvicorn|uwsgi|flask|fastapi|alembic|py-spy|queuepool",
         "php": r"php\w*|laravel|symfony|wordpress",
-        "ruby": r"ruby on|rails|sidekiq|puma workers?",
+        "ruby": r"ruby (?:on|app\w*|services?|process\w*|workers?|scripts?|jobs?|\d[\d.]*)|(?<=, )ruby(?=[\n,.;)]|$)|rails|sidekiq"
+        r"|puma workers?|activerecord",
         "dotnet": r"dotnet|(?:asp)?\.net|kestrel",
     },
     "cloud": {
-        "aws": r"aws|ec2|eks|s3|rds|route ?53|cloudwatch|elbv2|[an]lb|sqs|ecs (?:service|task|cluster)s?|on ecs|fargate|dynamo ?db",
+        "aws": r"aws|ec2|eks|s3|rds|route ?53|cloudwatch|elbv2|[an]lb|sqs|fargate|dynamo ?db|" + _ECS,
         "google cloud": r"gcp|google cloud|gcloud|gke|bigquery|cloud sql",
         "azure": r"azure|aks|cosmos ?db",
     },
@@ -56,20 +83,39 @@ _FAMILIES: Mapping[str, Mapping[str, str]] = {
         "mesh": r"envoy|istio|virtualservices?|destinationrules?|linkerd",
         "traefik": r"traefik",
         "caddy": r"caddy|caddyfile",
-        "apache": r"apache2(?:ctl)?|apachectl|httpd|maxrequestworkers|apache(?! (?:kafka|spark|airflow|cassandra|flink|solr|pulsar"
+        "apache": r"apache2(?:ctl)?|apachectl|httpd|maxrequestworkers|(?<!org[./])apache(?!\.\w)(?! (?:licen[cs]e|2\.0|commons|http ?client|kafka|spark|airflow|cassandra|flink|solr|pulsar"
         r"|zookeeper|hadoop|tomcat|activemq|iceberg|nifi|beam|druid|camel|superset))",
+        "iis": r"iis|w3wp",
+        "varnish": r"varnish\w*",
+    },
+    "framework": {"django": r"django\w*|manage\.py"},
+    "crash loop": {"crash loop": r"crash[- ]?loop\w*"},
+    "replica set": {
+        "no primary": r"not ?primary|notwritableprimary|(?:no|without a|has no|lost its) primary|primary (?:is )?(?:lost|gone)|not ?master",
+        "a primary": r"has a primary",
     },
 }
 
+STATES = frozenset({"crash loop", "replica set"})
+"""Families that are no stack but say what is the matter with one: steps for what is said come first, and those for its
+opposite are left out."""
+
+ONLY_IF_SAID = frozenset({"framework", "queue"})
+"""Families that are never guessed: a step that needs one of them is for those alone who speak of it."""
+
 USUAL = frozenset(
-    [*"kubernetes systemd postgresql mysql redis jvm go aws haproxy nginx mesh".split(), "aws load balancer"]
+    [*"kubernetes systemd postgresql mysql redis jvm go aws sqs haproxy nginx mesh".split(), "aws load balancer"]
 )
 """The technologies that the playbooks themselves are written for; for another one there is a file in `stacks/`, or none."""
 
 LABELS: Mapping[str, str] = {
     "docker": "Docker",
+    "swarm": "Docker Swarm",
     "ecs": "Amazon ECS",
     "nomad": "Nomad",
+    "heroku": "Heroku",
+    "app service": "Azure App Service",
+    "windows": "Windows",
     "sqlite": "SQLite",
     "mongodb": "MongoDB",
     "sql server": "SQL Server",
@@ -78,7 +124,14 @@ LABELS: Mapping[str, str] = {
     "dynamodb": "DynamoDB",
     "cockroachdb": "CockroachDB",
     "clickhouse": "ClickHouse",
+    "cosmos db": "Cosmos DB",
+    "db2": "Db2",
+    "elasticsearch": "Elasticsearch",
+    "couchbase": "Couchbase",
     "memcached": "Memcached",
+    "varnish": "Varnish",
+    "kafka": "Kafka",
+    "rabbitmq": "RabbitMQ",
     "node": "Node.js",
     "python": "Python",
     "php": "PHP",
@@ -89,11 +142,20 @@ LABELS: Mapping[str, str] = {
     "traefik": "Traefik",
     "caddy": "Caddy",
     "apache": "Apache httpd",
+    "iis": "IIS",
 }
 """How the technologies that are not usual are called in a sentence."""
 
-_UNDER_ANOTHER = frozenset({"kubernetes", "ecs", "nomad"})
-"""Platforms under which `docker` is a detail: the commands are theirs. (`OOMKilled` is Docker's word, too.)"""
+_UNDER_ANOTHER = frozenset({"kubernetes", "swarm", "ecs", "nomad"})
+"""Platforms under which `docker` is a detail: the commands are theirs."""
+
+_SHARED = {
+    "kubernetes": re.compile("oomkilled"),
+    "sqlite": re.compile(r"database (?:table )?is locked"),
+    "sqs": re.compile(r"dlqs?|dead[- ]letter\w*|message queues?|queue (?:depth|backlog)"),
+}
+"""Words that others of the family use as well: they name a technology only where no other is named. (systemd is not
+counted as another: who runs it may run a cluster on it.)"""
 
 _COMPILED = {
     family: (
@@ -118,15 +180,28 @@ def named(*texts: str) -> Named:
         lowered = text[:_READ].lower()
         for family, (technologies, pattern) in _COMPILED.items():
             if family not in found and (hits := list(pattern.finditer(lowered))):
-                its = frozenset(technologies[hit.lastindex - 1] for hit in hits if hit.lastindex)
-                if "docker" in its:
-                    its = frozenset(technologies[h.lastindex - 1] for h in hits if h.lastindex and h[0] != "oomkilled")
-                found[family] = its - {"docker"} if its & _UNDER_ANOTHER else its
+                found[family] = _of([(technologies[hit.lastindex - 1], hit[0]) for hit in hits if hit.lastindex])
     return found
 
 
+def _of(hits: list[tuple[str, str]]) -> frozenset[str]:
+    """The technologies of one family for what was found of each, as (technology, words)."""
+    its = frozenset(one for one, _ in hits)
+    own = frozenset(one for one, words in hits if one not in _SHARED or not _SHARED[one].fullmatch(words))
+    if own - {"systemd"}:
+        its = own
+    if "fargate" in its and "kubernetes" not in its:
+        its |= {"ecs"}
+    return its - {"docker"} if its & _UNDER_ANOTHER else its
+
+
+def families_of(technology: str) -> frozenset[str]:
+    """The families of a technology: most have one, and Couchbase is a database and a cache. Empty where it is not known."""
+    return frozenset(family for family, technologies in _FAMILIES.items() if technology in technologies)
+
+
 def family_of(technology: str) -> str:
-    """The family of a technology. Raises KeyError for one that is not known."""
+    """The first family of a technology. Raises KeyError for one that is not known."""
     try:
         return next(family for family, technologies in _FAMILIES.items() if technology in technologies)
     except StopIteration:
@@ -135,12 +210,14 @@ def family_of(technology: str) -> str:
 
 def unusual(spoken_of: Named) -> list[str]:
     """The technologies that are spoken of and not usual, in the order of the families and of their technologies."""
-    return [
-        one
-        for family, all_ in _FAMILIES.items()
-        for one in all_
-        if one in spoken_of.get(family, ()) and one not in USUAL
-    ]
+    return list(
+        dict.fromkeys(
+            one
+            for family, all_ in _FAMILIES.items()
+            for one in all_
+            if one in spoken_of.get(family, ()) and one in LABELS
+        )
+    )
 
 
 def usual_of(spoken_of: Named) -> list[str]:
@@ -165,6 +242,8 @@ def needed_by(command: str) -> Named:
     found = named(command)
     if "crictl" in command:  # it is on a cluster's hosts, which an incident of systemd's may be about as well
         found = {**found, "platform": found.get("platform", frozenset()) | {"kubernetes", "systemd"}}
+    if "docker" in found.get("platform", ()) and "compose" not in command.lower():
+        found = {**found, "platform": found["platform"] | {"swarm"}}  # what looks at one host is as true on Swarm's
     return found
 
 

@@ -24,7 +24,7 @@ from ..memory.recurrence import Recurrence, held, recurrence_of
 from ..memory.risk import Risk
 from ..memory.runbook import Action, from_matches, guarded, limit
 from ..prompts.evidence import Draft
-from ..prompts.playbooks import Playbook, fits, is_for_all, playbook
+from ..prompts.playbooks import Playbook, is_for_all, playbook
 from ..prompts.technologies import Named, there
 from .actions import SuggestedAction
 from .base import MAX_DESCRIPTION, MAX_TITLE, Answer, Arguments, Desk, Progress, ShortText, Text, Tool, recall_beside
@@ -265,7 +265,8 @@ def _with_checks(actions: Sequence[Action], book: Playbook, spoken_of: Named, mo
     own = [action for action in actions if action.risk is Risk.READ_ONLY and action not in failed]
     changes = [action for action in actions if action not in own and action not in failed]
     checks = book.checks[:most]
-    first = [check for check in checks if not changes or fits(check, spoken_of)]
+    fitting = book.fitting_checks(spoken_of)
+    first = [check for check in checks if not changes or check in fitting]
     return [*own, *first, *changes, *(check for check in checks if check not in first), *failed]
 
 
