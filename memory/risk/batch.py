@@ -112,6 +112,8 @@ def _begins(words: list[str], begun: int, i: int) -> bool:
         return False
     if word == "SELECT":
         return first in _OPENING
+    if word == "SET" and first in ("UPDATE", "MERGE", "ALTER") and "SET" not in so_far:
+        return False
     if (before == "SHOW" and i == begun + 1) or (word == "SET" and before == "CHARACTER"):
         return False
     if word in ("ENABLE", "DISABLE"):

@@ -182,7 +182,7 @@ class _Script:
         end = self.partners[i]
         if before in ("{", ",") and self.tokens[end + 1] == ":":
             raise _Strange  # a key that is computed
-        if before in (")", "]", "}") or re.match(r"[\w$'\"]", before) and before not in _KEYWORDS:
+        if before in (")", "]", "}") or (re.match(r"[\w$'\"]", before) and before not in _KEYWORDS):
             inner = self.tokens[i + 1 : end]
             if len(inner) != 1 or not re.match(r"[\d'\"]", inner[0]) or self.tokens[end + 1] == "(":
                 raise _Strange

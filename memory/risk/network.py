@@ -6,7 +6,6 @@ import re
 
 from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
 from .rules import (
-    DYNAMIC,
     Call,
     Flags,
     Judge,
@@ -47,9 +46,13 @@ def _curl(call: Call, judge: Judge) -> Risk:
     if not methods:
         query = has_flag(plain, "-G", valued="XodFTHAeubwxEmKQDcC") or "--get" in plain
         methods = ["POST" if body and not query else "GET"]
-    loses = any(_LOSING_URL.search(a) for a in plain if "/" in a and not a.startswith("-"))
     known = {"GET": READ, "HEAD": READ, "OPTIONS": READ, "DELETE": DESTROY, "PURGE": DESTROY}
     risks = [worst(*(known.get(method, CHANGE) for method in methods))]
+    if any(
+        re.match(r"(?!https?:|file:|ftps?:)[a-z]+://", a, re.I) for a in plain
+    ):  # telnet://, gopher://: it sends anything
+        risks.append(worst(judge.opaque(), by_words([*args, call.stdin or ""])))
+    loses = any(_LOSING_URL.search(a) for a in plain if "/" in a and not a.startswith("-"))
     if loses:
         risks.append(CHANGE if risks[0] is READ else DESTROY)
     elif risks[0] is CHANGE and any(destructive_words(v) for v in option_values(plain, "-d", "--data", "--json")):
@@ -108,43 +111,6 @@ def _iptables(call: Call, judge: Judge) -> Risk:
         and any(a.startswith(("-L", "-S", "-nL", "-vnL", "-C", "--list", "-vL", "-nvL")) for a in call.args)
         else CHANGE
     )
-
-
-def _socat(call: Call, judge: Judge) -> Risk:
-    """HAProxy's socket: `echo "show stat" | socat stdio /run/haproxy.sock`; Memcached's port."""
-    if call.args[-1:] == ("11211",) and call.stdin is not None and DYNAMIC not in call.stdin:
-        return _memcached(call.stdin)
-    if (
-        call.stdin is None
-        or DYNAMIC in call.stdin
-        or not any("sock" in a.lower() or "tcp" in a.lower() for a in call.args)
-    ):
-        return judge.opaque()
-    risks = []
-    for line in re.split(r"[;\n]|\\n", call.stdin.strip().strip("'\"")):
-        words = line.split()
-        risks.append(
-            READ
-            if not words
-            or words[0] in ("show", "help", "prompt", "get", "stats", "ruok", "stat", "mntr", "srvr", "PING", "INFO")
-            else DESTROY
-            if words[0] in ("shutdown", "clear", "del", "flush_all", "kill")
-            else worst(CHANGE, by_words(words))
-        )
-    return worst(*risks)
-
-
-def _memcached(text: str) -> Risk:
-    """What is sent to Memcached: a command on each line. `stats reset` sets the counters back."""
-    risks = [READ]
-    for line in re.split(r"\s*(?:\r?\n|(?:\\r)?\\n)\s*", text.strip().strip("'\"")):
-        words = line.split()
-        if words[:1] == ["stats"] and words[1:2] not in (["reset"], ["detail"]):
-            continue
-        if words and words[0] not in ("version", "quit", "get", "gets"):
-            known = words[0] in ("cache_memlimit", "slabs", "lru", "lru_crawler", "verbosity", "stats")
-            risks.append(CHANGE if known else DESTROY)
-    return worst(*risks)
 
 
 _JCMD_READ = re.compile(
@@ -307,10 +273,6 @@ PROGRAMS: dict[str, Rule] = {
     ),
     "haproxy": _checks("-c -v -vv"),
     "ip": _IP,
-    "socat": _socat,
-    "nc": _socat,
-    "ncat": _socat,
-    "netcat": _socat,
     "visudo": always(CHANGE),
     "nmcli": Verbs(
         read="*/show */status general device connection networking radio",

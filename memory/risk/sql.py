@@ -328,17 +328,18 @@ def _query(text: str, dialect: str) -> Risk:
             if _RUNS_TEXT.fullmatch(name):
                 risk = worst(risk, _by_scan(node.sql()))
             if schema == "sys" and dialect == "tsql":
-                pure = _PURE_SYS.fullmatch(name)
+                pure = _PURE_SYS.fullmatch(name) is not None
             elif schema in ("", "pg_catalog", "information_schema") or (schema == "sys" and dialect == "mysql"):
-                pure = not anonymous or _PURE.fullmatch(name) or (dialect == "tsql" and _PURE_TSQL.fullmatch(name))
+                known = _PURE.fullmatch(name) or (dialect == "tsql" and _PURE_TSQL.fullmatch(name))
+                pure = not anonymous or bool(known)
             else:
-                pure = None  # in a schema of its own anybody's function may be called so
+                pure = False  # in a schema of its own anybody's function may be called so
             if not pure:
                 risk = worst(risk, CHANGE)
     return risk
 
 
-def _schema_of(function: exp.Expression) -> str:
+def _schema_of(function: exp.Func) -> str:
     """The schema that a function is called in, in lower case; "" where there is none."""
     from sqlglot import exp
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .javascript import only_looks
 from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
-from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values
+from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values, target_risk
 from .sql import risk_of_sql
 
 # SQL clients
@@ -84,6 +84,35 @@ def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_
         return worst(CHANGE if writes else READ, *pagers, *(_sql_text(t, dialect, judge) for t in texts))
 
     return rule
+
+
+# -q starts with a query and stays; -i reads files, -o writes one, -z changes the password, -v fills in what stands in $(…).
+_SQLCMD_VALUED = frozenset(
+    "-S -U -P -d -Q -q -i -o -v -z -Z -h -s -w -y -Y -t -l -H -a -c -A -K -M -m -r -b".split()
+) - {"-M", "-b"}
+
+
+def _sqlcmd(call: Call, judge: Judge) -> Risk:
+    """sqlcmd: its letters differ by case and are not joined."""
+    given: dict[str, list[str]] = {}
+    args = [re.sub(r"^/(?=[A-Za-z]$)", "-", arg) for arg in call.args]
+    while args:
+        option = args.pop(0)
+        glued = option[2:] if option[:2] in _SQLCMD_VALUED else ""
+        if option in _SQLCMD_VALUED and args and not (option == "-r" and args[0].startswith("-")):
+            glued = args.pop(0)
+        given.setdefault(option[:2], []).append(glued)
+    texts = given.get("-Q", []) + given.get("-q", [])
+    unseen = [judge.opaque()] if any(o in given for o in ("-i", "-z", "-Z", "--")) else []
+    if not texts and not unseen and call.stdin is not None and DYNAMIC not in call.stdin[:1]:
+        texts = [call.stdin]
+    if unseen or not texts or "-v" in given:
+        unseen += [judge.opaque(), by_words(call.args)]
+    writes = [worst(CHANGE, target_risk(path)) for path in given.get("-o", [])]
+    own = [line for text in texts for line in re.findall(r"^[ \t]*(?::|!!)[^\n]*", text, re.M)]
+    runs = [worst(CHANGE, judge.script(line.strip(" \t:!")), by_words([line])) for line in own if line.strip(" \t:!")]
+    bare = (re.sub(r"^[ \t]*(?::|!!)[^\n]*", "", text, flags=re.M) for text in texts)
+    return worst(*unseen, *writes, *runs, *(_sql_text(text, "tsql", judge) for text in bare))
 
 
 _PSQL = _sql_client(
@@ -175,7 +204,7 @@ PROGRAMS: dict[str, Rule] = {
     ),
     "sqlite3": _sql_client("sqlite", "--cmd", values="", words_from=1),
     "duckdb": _sql_client("duckdb", "--cmd", values="", words_from=1),
-    "sqlcmd": _sql_client("tsql", "-Q", "-q", values="-S -U -P -d"),
+    "sqlcmd": _sqlcmd,
     "cqlsh": _sql_client("postgres", "-e", "--execute", values="-u -p -k"),
     "snowsql": _sql_client("snowflake", "-q", "--query", values="-a -u -d -s -w"),
     "trino": _sql_client("trino", "--execute", values="--server --catalog --schema"),
