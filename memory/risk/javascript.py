@@ -218,6 +218,9 @@ class _Script:
         elif name in _PRINTING:
             if before != "(" or after not in (")", ","):
                 raise _Strange  # a callback
+        elif name in ("PLACEHOLDER", "x1"):
+            if before not in _BEFORE_A_VALUE:
+                raise _Strange  # it may be a statement
         elif name not in _VALUES | _KEYWORDS | self.parameters:
             raise _Strange
         return i + 1
@@ -259,5 +262,6 @@ class _Script:
             raise _Strange
 
 
+_BEFORE_A_VALUE = frozenset("( [ , : && || + - * / == === != !== < > <= >=".split())
 _BEFORE_A_GROUP = frozenset(("", "(", "[", "{", ",", ";", ":", "?", "=>", "&&", "||", "??", "!", "+", "-", "*", "/", "%",
                              "<", ">", "<=", ">=", "==", "===", "!=", "!=="))  # fmt: skip

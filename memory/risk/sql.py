@@ -52,7 +52,10 @@ _PRAGMAS_OF = "table_x?info|table_list|index_list|index_x?info|foreign_key_list|
 # Statements that are more, or less, than their first word says.
 _SPECIAL = (
     (DESTROY, re.compile(r"ALTER\b.*\b(?:DROP|TRUNCATE|KILL|DISCARD|PURGE)\b", re.I | re.S)),
-    (DESTROY, re.compile(r"ALTER\s+TABLE\b.*\b(?:DELETE|UPDATE\s+\S+\s*=)", re.I | re.S)),  # ClickHouse's mutations
+    (
+        DESTROY,
+        re.compile(r"ALTER\s+TABLE\b.*\b(?:(?<!ON )DELETE|UPDATE\s+\S+\s*=)", re.I | re.S),
+    ),  # ClickHouse's mutations
     (DESTROY, re.compile(r"RESET\s+(?:MASTER|SLAVE|REPLICA|BINARY)|STOP\s+GROUP_REPLICATION", re.I)),
     (
         DESTROY,
@@ -186,7 +189,8 @@ def looks_like_sql(text: str) -> bool:
     if word.upper() == word and len(word) > 1 and (word in STATEMENTS or word in _QUERY.split() or word == "EXPLAIN"):
         return (
             word not in _SHELL_LIKE
-            or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$|WITH\s+STATUSONLY\b)", text) is not None
+            or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$|WITH\s+STATUSONLY\b)|START\s+TRANSACTION\b", text)
+            is not None
         )
     return _LOWER.match(text) is not None
 
@@ -196,25 +200,23 @@ def risk_of_sql(text: str, dialect: str = "") -> Risk:
     # To sqlglot `{# … #}` is a comment, to no database.
     if len(text) > MAX_LENGTH or _nesting(text) > MAX_NESTING or "{#" in text:
         return _by_scan(text)
+    if dialect in ("", "mysql"):  # to MySQL `1--1` holds no comment; where a statement begins it would be an error
+        behind = re.sub(r"(^|;)(?:\s*--[^\n;]*(?:\n|$))+", r"\1\n", text)
+        if re.search(r"--\S", behind):
+            return worst(_of_dialects(re.sub(r"-(?=-\S)", "- ", behind), dialect), _of_dialects(text, dialect))
+    return _of_dialects(text, dialect)
+
+
+def _of_dialects(text: str, dialect: str) -> Risk:
     # MySQL runs what stands in /*! … */; to sqlglot it is a comment.
     text = re.sub(r"/\*M?!\d*(.*?)\*/", r" \1 ", text, flags=re.S)
-    from sqlglot.errors import SqlglotError
-
     readers = [dialect] if dialect else ["postgres", "mysql"]
     outcomes: list[Risk] = []
     for reader in readers:
         try:
             outcomes.append(worst(*(_of_batch(s, reader, dialect) for s in _statements(text, reader))))
-        except (
-            SqlglotError,
-            RecursionError,
-            ValueError,
-            LookupError,
-            ArithmeticError,
-            AttributeError,
-            TypeError,
-        ):
-            outcomes.append(_by_scan(text))  # sqlglot's own slips on hostile text are not errors of the caller
+        except _slips():
+            outcomes.append(_by_scan(text))
         if outcomes[-1] is not CHANGE:
             break  # a query that one dialect reads in full is one; what one calls destructive stays so
     if DESTROY in outcomes:
@@ -224,6 +226,13 @@ def risk_of_sql(text: str, dialect: str = "") -> Risk:
         return _by_scan(text)  # it was taken for SQL by its first word: `SHOW x && rm y` would be none
     # Dialects disagree on a backslash before a quote, and so on where a string ends.
     return READ if READ in outcomes and (dialect or "\\'" not in text) else CHANGE
+
+
+def _slips() -> tuple[type[Exception], ...]:
+    """What says that a text cannot be read. sqlglot's own slips on hostile text are not errors of the caller."""
+    from sqlglot.errors import SqlglotError
+
+    return (SqlglotError, RecursionError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
 
 
 def _by_scan(text: str) -> Risk:
@@ -275,7 +284,12 @@ _BLOCKS_PLAIN = re.compile(
 def _of_batch(text: str, reader: str, dialect: str) -> Risk:
     """What stands between two semicolons: in T-SQL, and where the dialect is not known, it may be several statements."""
     parts = batch_of(text) if dialect in ("", "tsql") else [text]
-    risks = [_statement(part, reader) for part in parts]
+    risks = []
+    for part in parts:
+        try:
+            risks.append(_statement(part, reader))
+        except _slips():
+            risks.append(_by_scan(part))  # the others are read all the same
     if len(parts) > 1:  # what says more of the whole than of its parts
         risks += [risk for risk, pattern in _SPECIAL if risk is DESTROY and pattern.match(text)]
     return worst(*risks)
