@@ -6,6 +6,7 @@ import re
 
 from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
 from .rules import (
+    DYNAMIC,
     Call,
     Flags,
     Judge,
@@ -148,6 +149,24 @@ _IP = Verbs(
     runs={"netns/exec": Runs()},
 )
 
+_OPENSSL = Verbs(
+    read="s_client x509 verify version ciphers crl ocsp asn1parse dgst md5 sha256 rsa pkey ec pkcs12 "
+    "pkcs7 req enc base64 rand speed s_time prime errstr list",
+    reversible="genrsa genpkey ca s_server ecparam dhparam passwd",
+    when=(("*", "-out", CHANGE), ("*", "-keyout", CHANGE), ("*", "-writerand", CHANGE)),
+)
+
+
+def _openssl(call: Call, judge: Judge) -> Risk:
+    """openssl; `s_client` sends what it reads, unless that is nothing or a request that asks."""
+    risk = _OPENSSL(call, judge)
+    if "s_client" not in call.args or call.stdin is None or re.fullmatch(r"\s*(?:Q|QUIT|)\s*", call.stdin):
+        return risk
+    if re.match(r"['\"]?(?:GET|HEAD) /", call.stdin) and DYNAMIC not in call.stdin:
+        return worst(risk, CHANGE if _LOSING_URL.search(call.stdin) else READ)
+    return worst(risk, judge.opaque(), by_words([call.stdin]))
+
+
 PROGRAMS: dict[str, Rule] = {
     "curl": _curl,
     "awscurl": _curl,
@@ -261,12 +280,7 @@ PROGRAMS: dict[str, Rule] = {
         "querylog trace",
         destructive="stop halt",
     ),
-    "openssl": Verbs(
-        read="s_client x509 verify version ciphers crl ocsp asn1parse dgst md5 sha256 rsa pkey ec pkcs12 "
-        "pkcs7 req enc base64 rand speed s_time prime errstr list",
-        reversible="genrsa genpkey ca s_server ecparam dhparam passwd",
-        when=(("*", "-out", CHANGE), ("*", "-keyout", CHANGE), ("*", "-writerand", CHANGE)),
-    ),
+    "openssl": _openssl,
     "nginx": _checks("-t -T -v -V"),
     "apachectl": Verbs(
         read="configtest status fullstatus -t -S", reversible="graceful restart start stop graceful-stop"

@@ -146,7 +146,7 @@ class ShellJudge:
             if known is not None:
                 return known
             self.understood = False
-            return by_words(words)
+            return by_words([*words, stdin or ""])
         self.depth += 1
         try:
             return rule(Call(name, tuple(words[1:]), stdin), self)
@@ -161,7 +161,10 @@ class ShellJudge:
     def _simple(self, command: Simple) -> Risk:
         """The risk of one simple command with its redirections."""
         risks = [READ]
-        if any(RUNNING_VARIABLE.match(variable) for variable in command.variables):
+        exported = (
+            command.words[1:] if command.words[:1] in (["export"], ["declare"], ["typeset"], ["readonly"]) else []
+        )
+        if any(RUNNING_VARIABLE.match(variable) for variable in [*command.variables, *exported]):
             risks.append(self.opaque())
         for redirect in command.redirects:
             if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
