@@ -49,6 +49,38 @@ CHECKS: list[tuple[str, str | None]] = [
         "mongosh --host db-1 --quiet --eval 'db.killOp(4711)'",
         "mongosh --host db-1 --quiet --eval 'db.currentOp({opid: 4711}).inprog'",
     ),
+    (
+        "sqlcmd -Q 'KILL 57' -S db-1 -o out.txt",
+        "sqlcmd -Q 'SELECT session_id, login_name, host_name, program_name, status, open_transaction_count,"
+        " last_request_start_time FROM sys.dm_exec_sessions WHERE session_id = 57' -S db-1",
+    ),
+    ("sqlcmd -S db-1 -Q 'KILL 57 KILL 58'", None),
+    ("sqlcmd -S db-1 -Q 'KILL 57; KILL 58'", None),
+    ("sqlcmd -S db-1 -Q 'KILL 57' -i more.sql", None),
+    ("sqlcmd -S db-1 -Q 'KILL 57 WITH STATUSONLY KILL 58'", None),
+    ("sqlcmd -S db-1 -Q 'DROP INDEX i ON dbo.orders'", None),
+    (
+        "sqlcmd -S db-1 -Q 'BEGIN TRAN DELETE FROM t WHERE a = 1 COMMIT'",
+        "sqlcmd -S db-1 -Q 'SELECT count(*) FROM t WHERE a = 1'",
+    ),
+    ("psql -c 'DROP TABLE old' -h db-1 shop", "psql -c 'SELECT count(*) FROM old' -h db-1 shop"),
+    (
+        "mongosh h/shop --eval 'db.x.deleteMany({_id: ObjectId(\"a\")})'",
+        "mongosh h/shop --eval 'db.x.countDocuments({_id: ObjectId(\"a\")})'",
+    ),
+    (
+        "mongosh --eval 'db.currentOp({op: \"query\"}).inprog.filter(o => o.secs > 60).forEach(o => db.killOp(o.opid))' h/shop",
+        "mongosh --eval 'db.currentOp({op: \"query\"}).inprog.filter(o => o.secs > 60)' h/shop",
+    ),
+    ("mongosh --eval 'for (const o of db.currentOp().inprog) db.killOp(o.opid)'", None),
+    ("mongosh --eval 'db.currentOp().inprog.forEach(o => { db.killOp(o.opid); db.x.drop() })'", None),
+    ("mongosh --eval 'db.killOp(5); db.x.drop()'", None),
+    ("mongosh --eval 'db.killOp()'", None),
+    ("mongosh --eval 'db.killOp(f(5))'", None),
+    ("mongosh fix.js --eval 'db.killOp(5)'", None),
+    ("mongosh --eval 'db.killOp(5)' fix.js", None),
+    ("mongosh --file fix.js --eval 'db.killOp(5)'", None),
+    ("mongosh --shell --eval 'db.killOp(5)'", None),
     ("crontab -u bob -r", "crontab -u bob -l"),
     ("consul kv delete -http-addr=h:1 x", None),
     ("kill -s KILL 12", "ps -o pid,user,etime,args -p 12"),
@@ -67,3 +99,13 @@ def test_a_check_looks_at_the_target_of_its_step(command: str, check: str | None
     """The cluster, host, profile, user and every object are those of the step; else there are only words."""
     assert risk_of(command) is Risk.DESTRUCTIVE
     assert safeguard_of(command).check == check
+
+
+def test_a_script_that_does_more_is_not_told_as_one_thing() -> None:
+    """Whoever ends an operation and drops a collection in one line reads of both."""
+    assert "more than one thing" in safeguard_of("mongosh --eval 'db.killOp(5); db.x.drop()'").look
+    assert "operation" in safeguard_of("mongosh --eval 'db.killOp()'").look
+
+
+def test_a_question_about_a_rollback_ends_nothing() -> None:
+    assert risk_of('sqlcmd -S db-1 -Q "KILL 57 WITH STATUSONLY"') is Risk.READ_ONLY

@@ -2,7 +2,8 @@
 
 `level` has the levels and what prose says, `reader` and `words` read a shell script into simple commands,
 `shell` judges them, `rules` says what a rule is, `sql` reads SQL (sqlglot, imported on the first statement,
-so that starting the server costs nothing). The other modules are the tables of programs.
+so that starting the server costs nothing), `batch` tells the statements of T-SQL apart, `javascript` reads
+scripts of the MongoDB shell. The other modules are the tables of programs.
 
 What is not understood is never read-only: an unknown program, a broken quote, a script that comes from a
 variable.

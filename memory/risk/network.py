@@ -47,9 +47,13 @@ def _curl(call: Call, judge: Judge) -> Risk:
     if not methods:
         query = has_flag(plain, "-G", valued="XodFTHAeubwxEmKQDcC") or "--get" in plain
         methods = ["POST" if body and not query else "GET"]
-    loses = any(_LOSING_URL.search(a) for a in plain if "/" in a and not a.startswith("-"))
     known = {"GET": READ, "HEAD": READ, "OPTIONS": READ, "DELETE": DESTROY, "PURGE": DESTROY}
     risks = [worst(*(known.get(method, CHANGE) for method in methods))]
+    if any(
+        re.match(r"(?!https?:|file:|ftps?:)[a-z]+://", a, re.I) for a in plain
+    ):  # telnet://, gopher://: it sends anything
+        risks.append(worst(judge.opaque(), by_words([*args, call.stdin or ""])))
+    loses = any(_LOSING_URL.search(a) for a in plain if "/" in a and not a.startswith("-"))
     if loses:
         risks.append(CHANGE if risks[0] is READ else DESTROY)
     elif risks[0] is CHANGE and any(destructive_words(v) for v in option_values(plain, "-d", "--data", "--json")):
@@ -110,43 +114,6 @@ def _iptables(call: Call, judge: Judge) -> Risk:
     )
 
 
-def _socat(call: Call, judge: Judge) -> Risk:
-    """HAProxy's socket: `echo "show stat" | socat stdio /run/haproxy.sock`; Memcached's port."""
-    if call.args[-1:] == ("11211",) and call.stdin is not None and DYNAMIC not in call.stdin:
-        return _memcached(call.stdin)
-    if (
-        call.stdin is None
-        or DYNAMIC in call.stdin
-        or not any("sock" in a.lower() or "tcp" in a.lower() for a in call.args)
-    ):
-        return judge.opaque()
-    risks = []
-    for line in re.split(r"[;\n]|\\n", call.stdin.strip().strip("'\"")):
-        words = line.split()
-        risks.append(
-            READ
-            if not words
-            or words[0] in ("show", "help", "prompt", "get", "stats", "ruok", "stat", "mntr", "srvr", "PING", "INFO")
-            else DESTROY
-            if words[0] in ("shutdown", "clear", "del", "flush_all", "kill")
-            else worst(CHANGE, by_words(words))
-        )
-    return worst(*risks)
-
-
-def _memcached(text: str) -> Risk:
-    """What is sent to Memcached: a command on each line. `stats reset` sets the counters back."""
-    risks = [READ]
-    for line in re.split(r"\s*(?:\r?\n|(?:\\r)?\\n)\s*", text.strip().strip("'\"")):
-        words = line.split()
-        if words[:1] == ["stats"] and words[1:2] not in (["reset"], ["detail"]):
-            continue
-        if words and words[0] not in ("version", "quit", "get", "gets"):
-            known = words[0] in ("cache_memlimit", "slabs", "lru", "lru_crawler", "verbosity", "stats")
-            risks.append(CHANGE if known else DESTROY)
-    return worst(*risks)
-
-
 _JCMD_READ = re.compile(
     r"Thread\.print|VM\.(?:version|flags|uptime|command_line|system_properties|native_memory|info|classloader_stats"
     r"|classloaders|metaspace|stringtable|symboltable|dynlibs|events)|GC\.(?:heap_info|class_histogram|class_stats"
@@ -181,6 +148,24 @@ _IP = Verbs(
     values="-n -netns -f -family",
     runs={"netns/exec": Runs()},
 )
+
+_OPENSSL = Verbs(
+    read="s_client x509 verify version ciphers crl ocsp asn1parse dgst md5 sha256 rsa pkey ec pkcs12 "
+    "pkcs7 req enc base64 rand speed s_time prime errstr list",
+    reversible="genrsa genpkey ca s_server ecparam dhparam passwd",
+    when=(("*", "-out", CHANGE), ("*", "-keyout", CHANGE), ("*", "-writerand", CHANGE)),
+)
+
+
+def _openssl(call: Call, judge: Judge) -> Risk:
+    """openssl; `s_client` sends what it reads, unless that is nothing or a request that asks."""
+    risk = _OPENSSL(call, judge)
+    if "s_client" not in call.args or call.stdin is None or re.fullmatch(r"\s*(?:Q|QUIT|)\s*", call.stdin):
+        return risk
+    if re.match(r"['\"]?(?:GET|HEAD) /", call.stdin) and DYNAMIC not in call.stdin:
+        return worst(risk, CHANGE if _LOSING_URL.search(call.stdin) else READ)
+    return worst(risk, judge.opaque(), by_words([call.stdin]))
+
 
 PROGRAMS: dict[str, Rule] = {
     "curl": _curl,
@@ -295,22 +280,13 @@ PROGRAMS: dict[str, Rule] = {
         "querylog trace",
         destructive="stop halt",
     ),
-    "openssl": Verbs(
-        read="s_client x509 verify version ciphers crl ocsp asn1parse dgst md5 sha256 rsa pkey ec pkcs12 "
-        "pkcs7 req enc base64 rand speed s_time prime errstr list",
-        reversible="genrsa genpkey ca s_server ecparam dhparam passwd",
-        when=(("*", "-out", CHANGE), ("*", "-keyout", CHANGE), ("*", "-writerand", CHANGE)),
-    ),
+    "openssl": _openssl,
     "nginx": _checks("-t -T -v -V"),
     "apachectl": Verbs(
         read="configtest status fullstatus -t -S", reversible="graceful restart start stop graceful-stop"
     ),
     "haproxy": _checks("-c -v -vv"),
     "ip": _IP,
-    "socat": _socat,
-    "nc": _socat,
-    "ncat": _socat,
-    "netcat": _socat,
     "visudo": always(CHANGE),
     "nmcli": Verbs(
         read="*/show */status general device connection networking radio",

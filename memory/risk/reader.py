@@ -245,7 +245,9 @@ class Reader(WordReader):
             return
         given = [r for r in command.redirects if r.operator in ("<", "<<", "<<-", "<<<", "<>")]
         if given:
-            command.stdin = DYNAMIC if given[-1].operator in ("<", "<>") else given[-1].target
+            last = given[-1]
+            unread = last.operator in ("<", "<>") and last.target != "/dev/null"
+            command.stdin = DYNAMIC if unread else "" if last.operator in ("<", "<>") else last.target
         else:
             command.stdin = self._stdin if self._stdin is not None else self._inherited()
         self._stdin, self._needs = None, final

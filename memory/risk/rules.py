@@ -19,6 +19,14 @@ from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, wor
 DYNAMIC = "\ufffc"
 """Stands in a word for what only the shell of the day knows: `$POD`, `$(…)`, a glob of braces."""
 
+RUNNING_VARIABLE = re.compile(
+    r"(?:PATH|LD_PRELOAD|LD_AUDIT|LD_LIBRARY_PATH|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
+    r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|RSYNC_RSH|TAR_OPTIONS|TAPE|PROMPT_COMMAND|PYTHON(?:PATH|HOME|STARTUP|BREAKPOINT)"
+    r"|DJANGO_SETTINGS_MODULE|NODE_OPTIONS|NODE_PATH|PERL5\w+|RUBY(?:OPT|LIB)|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS"
+    r"|SQLCMDINI)=(?!cat$|less$|$)"
+)
+"""Variables that make an innocent program run or load something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -263,6 +271,7 @@ class Wrapper:
         """The risk of the wrapped command."""
         args, i, skip = call.args, 0, self.skip
         strange: list[str] = []
+        loads = False
         while i < len(args):
             arg = args[i]
             if arg == "--":
@@ -275,7 +284,7 @@ class Wrapper:
                 if not known and not all("-" + letter in self.flags for letter in arg[1:]):
                     strange.append(arg)
             elif self.assignments and re.match(r"\w+=", arg):
-                pass
+                loads = loads or RUNNING_VARIABLE.match(arg) is not None
             elif skip:
                 skip -= 1
             else:
@@ -284,6 +293,8 @@ class Wrapper:
         rest = list(args[i:])
         if not rest:  # `env -S"cmd"`: what an unknown option holds may be the command
             return worst(self.alone, by_words(args)) if strange or destructive_words(" ".join(args)) else self.alone
+        if loads:
+            return worst(judge.opaque(), judge.argv(rest, call.stdin))
         if self.joined:
             return worst(self.floor, judge.script(" ".join(rest)))
         if self.extra:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
 from .rules import (
     Call,
@@ -11,6 +13,8 @@ from .rules import (
     Verbs,
     always,
     operands,
+    option_values,
+    target_risk,
 )
 
 
@@ -44,6 +48,40 @@ def _gitlab_ctl(call: Call, judge: Judge) -> Risk:
     return _systemctl("sv")(call, judge)
 
 
+_PY_SPY_VALUES = "-p --pid -o --output -d --duration -r --rate -f --format --core"
+_PY_SPY = Verbs(read="dump top", reversible="record", values=_PY_SPY_VALUES)
+
+
+def _py_spy(call: Call, judge: Judge) -> Risk:
+    """py-spy looks into a process, or starts the program that its line names."""
+    started = operands(call.args, _PY_SPY_VALUES)[1:]
+    end = call.args.index("--") if "--" in call.args else len(call.args)
+    own = _PY_SPY(Call(call.program, call.args[:end], None), judge)
+    files = [target_risk(path) for path in option_values(call.args[:end], "-o", "--output")]
+    return worst(own, *files, *([CHANGE, judge.argv(started, call.stdin)] if started else []))
+
+
+_DJANGO = Verbs(
+    read="showmigrations sqlmigrate",
+    reversible="migrate makemigrations collectstatic shell dbshell runserver loaddata createcachetable check",
+    destructive="flush reset_db clearsessions remove_stale_contenttypes delete_* purge_* clean_*",
+    values="--database -v --verbosity",
+    when=(("migrate", "zero", DESTROY),),
+)
+_DJANGO_SHOWS = re.compile(
+    r"[\w.]+|-[plv]|-v\d|--(?:plan|list|no-color|force-color|skip-checks|traceback|(?:verbosity|database)(?:=\w+)?)"
+)
+
+
+def django(call: Call, judge: Judge) -> Risk:
+    """`manage.py` and `django-admin`: which settings are loaded is code, so that only the usual ones are read."""
+    risk = _DJANGO(call, judge)
+    if risk is not READ:  # `shell -c` and standard input are code
+        return worst(risk, by_words([*call.args, call.stdin or ""]))
+    usual = all(_DJANGO_SHOWS.fullmatch(arg) for arg in call.args) and call.stdin is None
+    return READ if usual else judge.opaque()
+
+
 PROGRAMS: dict[str, Rule] = {
     "systemctl": _systemctl("systemctl"),
     "sv": _systemctl("sv"),
@@ -62,10 +100,18 @@ PROGRAMS: dict[str, Rule] = {
         read="inspect/active inspect/reserved inspect/scheduled inspect/stats inspect/registered inspect/ping inspect/report "
         "inspect/active_queues inspect/query_task status report",
         reversible="worker beat multi/* call control/* inspect/*",
-        destructive="purge amqp/queue.purge amqp/queue.delete control/revoke control/terminate control/shutdown",
+        destructive="purge amqp/queue.purge amqp/queue.delete control/revoke control/terminate control/shutdown "
+        "multi/kill",
         values="-A --app -b --broker -d --destination -t --timeout -n",
     ),
-    "py-spy": Verbs(read="dump top", reversible="record", values="-p --pid -o --output -d --duration -r --rate"),
+    "py-spy": _py_spy,
+    "flask": Verbs(
+        read="routes db/current db/history db/heads db/show db/branches",
+        reversible="run shell db/*",
+        destructive="db/downgrade",
+        values="-A --app -e --env-file",
+    ),
+    "django-admin": django,
     "pm2": Verbs(
         read="list ls status logs show describe monit info prettylist jlist",
         reversible="start restart reload stop scale save resurrect startup reset",

@@ -8,7 +8,7 @@ from functools import cache
 
 from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
 from .reader import Reader, Simple
-from .rules import DYNAMIC, Call, Rule, target_risk
+from .rules import DYNAMIC, RUNNING_VARIABLE, Call, Rule, target_risk
 
 MAX_LENGTH = 16_000
 """Characters. Longer commands are judged by their words."""
@@ -39,20 +39,14 @@ _PROMPT = re.compile(
 _SUDO = re.compile(r"(?:sudo\s+)+(?![-\s])")
 
 
-# Variables that make an innocent program run or load something else.
-_RUNNING_VARIABLE = re.compile(
-    r"(?:PATH|LD_PRELOAD|LD_AUDIT|LD_LIBRARY_PATH|BASH_ENV|ENV|GIT_\w*(?:SSH|PAGER|EDITOR|ASKPASS|DIFF)\w*|\w*PAGER"
-    r"|LESSOPEN|KUBECTL_EXTERNAL_DIFF|RSYNC_RSH|TAR_OPTIONS|TAPE|PROMPT_COMMAND)=(?!cat$|less$|$)"
-)
-
 _FORK_BOMB = re.compile(r"(?<![\w:.])([\w:.]{1,64})\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")
 
 
 @cache
 def _programs() -> dict[str, Rule]:
-    from . import clouds, containers, delivery, network, queues, services, stores, unix, wrappers
+    from . import clouds, containers, delivery, network, queues, services, sockets, stores, unix, wrappers
 
-    tables = (unix, wrappers, services, network, containers, clouds, delivery, stores, queues)
+    tables = (unix, wrappers, services, network, sockets, containers, clouds, delivery, stores, queues)
     return {name: rule for table in tables for name, rule in table.PROGRAMS.items()}
 
 
@@ -139,6 +133,8 @@ class ShellJudge:
 
         name = words[0].rsplit("/", 1)[-1]
         name = name.removesuffix(".exe")
+        if name == "manage.py":
+            return self.argv(["python", *words], stdin)
         rule = _programs().get(name) or self._rule_by_pattern(name)
         if rule is None:
             sentence = " ".join(words)
@@ -150,7 +146,7 @@ class ShellJudge:
             if known is not None:
                 return known
             self.understood = False
-            return by_words(words)
+            return by_words([*words, stdin or ""])
         self.depth += 1
         try:
             return rule(Call(name, tuple(words[1:]), stdin), self)
@@ -165,11 +161,16 @@ class ShellJudge:
     def _simple(self, command: Simple) -> Risk:
         """The risk of one simple command with its redirections."""
         risks = [READ]
-        if any(_RUNNING_VARIABLE.match(variable) for variable in command.variables):
+        exported = (
+            command.words[1:] if command.words[:1] in (["export"], ["declare"], ["typeset"], ["readonly"]) else []
+        )
+        if any(RUNNING_VARIABLE.match(variable) for variable in [*command.variables, *exported]):
             risks.append(self.opaque())
         for redirect in command.redirects:
             if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
                 continue
+            if re.match(r"/dev/(?:tcp|udp)/", redirect.target):
+                risks.append(self.opaque())  # bash opens a connection, and sends what is printed
             empties = redirect.operator in (">", ">|", "&>") and not command.compound
             risks.append(
                 target_risk(

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from .batch import statements as batch_of
 from .level import CHANGE, DESTROY, READ, Risk, by_words, destructive_words, worst
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 MAX_LENGTH = 8_000
 """Characters that are parsed; longer SQL is judged by its words."""
@@ -29,7 +34,7 @@ _CHANGE = (
     "LISTEN UNLISTEN DISCARD CHECKPOINT REASSIGN SECURITY IMPORT LOAD INSTALL UNLOCK RENAME EXEC CACHE "
     "SUSPEND WAIT_CLOSE"
 )
-_DESTROY = "DROP TRUNCATE DELETE UPDATE MERGE REPLACE KILL PURGE SHUTDOWN UNDROP DETACH"
+_DESTROY = "DROP TRUNCATE DELETE UPDATE MERGE REPLACE KILL PURGE SHUTDOWN UNDROP DETACH RECEIVE"
 _QUERY = "SELECT WITH VALUES TABLE"
 STATEMENTS: dict[str, Risk] = {
     **dict.fromkeys(_READ.split(), READ),
@@ -47,14 +52,38 @@ _PRAGMAS_OF = "table_x?info|table_list|index_list|index_x?info|foreign_key_list|
 # Statements that are more, or less, than their first word says.
 _SPECIAL = (
     (DESTROY, re.compile(r"ALTER\b.*\b(?:DROP|TRUNCATE|KILL|DISCARD|PURGE)\b", re.I | re.S)),
-    (DESTROY, re.compile(r"ALTER\s+TABLE\b.*\b(?:DELETE|UPDATE\s+\S+\s*=)", re.I | re.S)),  # ClickHouse's mutations
+    (
+        DESTROY,
+        re.compile(r"ALTER\s+TABLE\b.*\b(?:(?<!ON )DELETE|UPDATE\s+\S+\s*=)", re.I | re.S),
+    ),  # ClickHouse's mutations
     (DESTROY, re.compile(r"RESET\s+(?:MASTER|SLAVE|REPLICA|BINARY)|STOP\s+GROUP_REPLICATION", re.I)),
     (
         DESTROY,
         re.compile(r"(?:CREATE\s+OR\s+REPLACE\s+TABLE|INSERT\s+OVERWRITE|LOAD\s+DATA\b.*\bREPLACE\b)", re.I | re.S),
     ),
     (DESTROY, re.compile(r"DETACH\s+(?!DATABASE)", re.I)),
-    # SQL Server: its statistics, no rows; and which plan a query takes. Nothing may follow: T-SQL needs no semicolon.
+    # SQL Server: what others do is rolled back, the chain of log backups ends, a file is written over.
+    (
+        DESTROY,
+        re.compile(
+            r"ALTER\b.*\b(?:ROLLBACK\s+(?:IMMEDIATE|AFTER)|RECOVERY\s+SIMPLE|\w*ALLOW_DATA_LOSS)\b"
+            r"|BACKUP\b.*(?:\bNUL\b|\b(?:INIT|FORMAT|TRUNCATE_ONLY|NO_LOG)\b)|RESTORE\b.*\bREPLACE\b"
+            r"|RESTORE\s+(?:DATABASE|LOG)\b.*\bFROM\b|DBCC\b.*\b(?:REPAIR_ALLOW_DATA_LOSS|WRITEPAGE)\b"
+            r"|(?:EXEC(?:UTE)?\s+)?[\w.\[\]]*\b(?:sp|xp)_\w*(?:drop|delete|detach|remove|purge|cleanup|kill)",
+            re.I | re.S,
+        ),
+    ),
+    # It says how far the rollback is, and ends nothing.
+    (READ, re.compile(r"KILL\s+(?:[\w<>-]+|'[\w-]+')\s+WITH\s+STATUSONLY\s*$", re.I)),
+    (
+        READ,
+        re.compile(
+            r"SET\s+(?:(?:NOCOUNT|XACT_ABORT|ARITHABORT|ANSI_\w+|QUOTED_IDENTIFIER|STATISTICS\s+\w+)\s+(?:ON|OFF)"
+            r"|(?:LOCK_TIMEOUT|ROWCOUNT|DEADLOCK_PRIORITY)\s+[\w@-]+|TRANSACTION\s+ISOLATION\s+LEVEL\s+\w+(?:\s+\w+)?)\s*$",
+            re.I,
+        ),
+    ),
+    # Its statistics, no rows; and which plan a query takes. Nothing may follow: T-SQL needs no semicolon.
     (CHANGE, re.compile(r"UPDATE\s+STATISTICS\s+[\w.\[\]<>-]+(?:\s+WITH\s+(?:FULLSCAN|RESAMPLE))?\s*$", re.I)),
     (
         CHANGE,
@@ -74,8 +103,8 @@ _SPECIAL = (
     (
         CHANGE,
         re.compile(
-            r"SET\s+(?:GLOBAL|PERSIST|PERSIST_ONLY|PASSWORD|@@GLOBAL|@@PERSIST)|START\s+(?:SLAVE|REPLICA|GROUP)",
-            re.I,
+            r"SET\b.*\b(?:GLOBAL|PERSIST|PERSIST_ONLY|PASSWORD)\b|START\s+(?:SLAVE|REPLICA|GROUP)",
+            re.I | re.S,
         ),
     ),
     # PgBouncer's console has no sessions: there a SET is for all, until it is reloaded.
@@ -100,8 +129,13 @@ _PURE = re.compile(
     r"|uuid|md5|sha\d*|encode|decode|hashtext|date_(?:part|trunc|format|add|sub|diff|bin)|timestampdiff|timediff|time_to_sec|extract\w*|make_(?:date|interval|time|timestamp)|num_nonnulls|num_nulls|gen_random_uuid)",
     re.I,
 )
-# SQL Server's functions of its own state. Elsewhere anybody's function may be called so.
-_PURE_TSQL = re.compile(r"dm_\w+|fn_xe_file_target_read_file|db_(?:name|id)|object_(?:name|id)", re.I)
+# SQL Server's functions of its own state: in its schema `sys`, and those that are called without one.
+_PURE_SYS = re.compile(r"dm_\w+|fn_xe_file_target_read_file|fn_my_permissions|fn_virtualfilestats", re.I)
+_PURE_TSQL = re.compile(
+    r"db_(?:name|id)|object_(?:name|id|schema_name)|schema_name|serverproperty|databasepropertyex", re.I
+)
+# What runs a text in another place.
+_RUNS_TEXT = re.compile(r"open(?:query|rowset|datasource)|dblink\w*|query_to_xml\w*", re.I)
 _LOSING = re.compile(
     r"pg_(?:stat_reset\w*|stat_statements_reset|terminate_backend|cancel_backend|drop_\w+|replication_slot_advance)|lo_(?:unlink|truncate)|dblink_exec"
     r"|mysql\.rds_kill\w*|\w*(?:drop_chunks|terminate|truncate)\w*",
@@ -130,7 +164,7 @@ _SHELL_LIKE = frozenset(
 )
 _LOWER = re.compile(
     r"(?:select|with|explain|analyze|vacuum|reindex|grant|revoke)\s+[^-\s|]|insert\s+into\b|update\s+\S+\s+set\b|delete\s+from\b"
-    r"|merge\s+into\b|show\s+\w+(?:\s|;|$)|truncate\s+table\b|(?:drop|create|alter)\s+(?:or\s+replace\s+|unique\s+|temp\w*\s+|"
+    r"|set\s+(?:@|\w+\s+(?:on|off)\b)|declare\s+(?:@|\w+\s+(?:\w+\s+)*cursor\b)|merge\s+into\b|show\s+\w+(?:\s|;|$)|truncate\s+table\b|(?:drop|create|alter)\s+(?:or\s+replace\s+|unique\s+|temp\w*\s+|"
     r"materialized\s+)?(?:table|index|view|database|schema|role|user|function|procedure|trigger|extension|sequence|type|system"
     r"|materialized|publication|subscription|default|policy|keyspace|tablespace|aggregate|domain|owned|server|rule)\b",
     re.I,
@@ -153,33 +187,36 @@ def looks_like_sql(text: str) -> bool:
         return False
     word = first[0]
     if word.upper() == word and len(word) > 1 and (word in STATEMENTS or word in _QUERY.split() or word == "EXPLAIN"):
-        return word not in _SHELL_LIKE or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$)", text) is not None
+        return (
+            word not in _SHELL_LIKE
+            or re.match(r"\w+\s+(?:\w+\.)?[\w@]+\s*(?:=|TO\b|;|$|WITH\s+STATUSONLY\b)|START\s+TRANSACTION\b", text)
+            is not None
+        )
     return _LOWER.match(text) is not None
 
 
 def risk_of_sql(text: str, dialect: str = "") -> Risk:
     """The highest risk of the statements. `dialect` is sqlglot's name for it, "" where unknown."""
-    if len(text) > MAX_LENGTH or _nesting(text) > MAX_NESTING:
+    # To sqlglot `{# … #}` is a comment, to no database.
+    if len(text) > MAX_LENGTH or _nesting(text) > MAX_NESTING or "{#" in text:
         return _by_scan(text)
+    if dialect in ("", "mysql"):  # to MySQL `1--1` holds no comment; where a statement begins it would be an error
+        behind = re.sub(r"(^|;)(?:\s*--[^\n;]*(?:\n|$))+", r"\1\n", text)
+        if re.search(r"--\S", behind):
+            return worst(_of_dialects(re.sub(r"-(?=-\S)", "- ", behind), dialect), _of_dialects(text, dialect))
+    return _of_dialects(text, dialect)
+
+
+def _of_dialects(text: str, dialect: str) -> Risk:
     # MySQL runs what stands in /*! … */; to sqlglot it is a comment.
     text = re.sub(r"/\*M?!\d*(.*?)\*/", r" \1 ", text, flags=re.S)
-    from sqlglot.errors import SqlglotError
-
     readers = [dialect] if dialect else ["postgres", "mysql"]
     outcomes: list[Risk] = []
     for reader in readers:
         try:
-            outcomes.append(worst(*(_statement(s, reader) for s in _statements(text, reader))))
-        except (
-            SqlglotError,
-            RecursionError,
-            ValueError,
-            LookupError,
-            ArithmeticError,
-            AttributeError,
-            TypeError,
-        ):
-            outcomes.append(_by_scan(text))  # sqlglot's own slips on hostile text are not errors of the caller
+            outcomes.append(worst(*(_of_batch(s, reader, dialect) for s in _statements(text, reader))))
+        except _slips():
+            outcomes.append(_by_scan(text))
         if outcomes[-1] is not CHANGE:
             break  # a query that one dialect reads in full is one; what one calls destructive stays so
     if DESTROY in outcomes:
@@ -189,6 +226,13 @@ def risk_of_sql(text: str, dialect: str = "") -> Risk:
         return _by_scan(text)  # it was taken for SQL by its first word: `SHOW x && rm y` would be none
     # Dialects disagree on a backslash before a quote, and so on where a string ends.
     return READ if READ in outcomes and (dialect or "\\'" not in text) else CHANGE
+
+
+def _slips() -> tuple[type[Exception], ...]:
+    """What says that a text cannot be read. sqlglot's own slips on hostile text are not errors of the caller."""
+    from sqlglot.errors import SqlglotError
+
+    return (SqlglotError, RecursionError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
 
 
 def _by_scan(text: str) -> Risk:
@@ -226,10 +270,31 @@ def _statements(text: str, dialect: str) -> Iterator[str]:
         yield text[start:end]
 
 
-_BLOCKS = frozenset(["START", "END", "CLOSE", "USE", "CHECK", "BEGIN", "DECLARE", "ABORT"])
+_BLOCKS = frozenset(["START", "END", "CLOSE", "USE", "CHECK", "BEGIN", "DECLARE", "ABORT", "COMMIT", "ROLLBACK"])
 _BLOCKS_PLAIN = re.compile(
-    r"\w+(?:\s*$|\s+(?:TRANSACTION|WORK|TABLE|AND|ALL)\b|\s+[\w`\"$.]+\s*$|.*\bCURSOR\b)", re.I | re.S
+    r"(?:BEGIN|START|COMMIT|ROLLBACK|END|ABORT)(?:\s+(?:TRAN|TRANSACTION|WORK|TRY|CATCH))?(?:\s+TO(?:\s+SAVEPOINT)?)?"
+    r"(?:\s+(?:PREPARED\s+)?[\w@`\"$.']+)?(?:(?:\s*,)?\s*\b(?:READ\s+(?:ONLY|WRITE)|ISOLATION\s+LEVEL\s+\w+(?:\s+READ)?|AND\s+(?:NO\s+)?CHAIN"
+    r"|WITH\s+CONSISTENT\s+SNAPSHOT|(?:NO\s+)?RELEASE|(?:NOT\s+)?DEFERRABLE|ONLY|WRITE|LEVEL\s+\w+(?:\s+READ)?|(?:NO\s+)?CHAIN))*\s*"
+    r"|\w+\s*|\w+\s+[\w`\"$.@\[\]-]+\s*|CHECK\s+TABLE\s[^()]*|CLOSE\s+ALL\s*|DECLARE\s+\w+\s[\w\s]*\bCURSOR\b[\w\s]*"
+    r"|DECLARE\s+@\w+(?:\s+AS)?\s+\w+(?:\s*\([\w\s,]*\))?(?:\s*=\s*(?:[\w@.-]+|N?'[^']*'))?\s*",
+    re.I,
 )
+
+
+def _of_batch(text: str, reader: str, dialect: str) -> Risk:
+    """What stands between two semicolons: in T-SQL, and where the dialect is not known, it may be several statements."""
+    parts = batch_of(text) if dialect in ("", "tsql") else [text]
+    risks = []
+    for part in parts:
+        try:
+            risks.append(_statement(part, reader))
+        except _slips():
+            risks.append(_by_scan(part))  # the others are read all the same
+    if len(parts) > 1:  # what says more of the whole than of its parts
+        risks += [risk for risk, pattern in _SPECIAL if risk is DESTROY and pattern.match(text)]
+    return worst(*risks)
+
+
 _EXPLAIN = re.compile(
     r"EXPLAIN\b\s*(\([^()]{0,200}\))?((?:\s*\b(?:ANALYZE|ANALYSE|VERBOSE|EXTENDED|PARTITIONS|QUERY\s+PLAN"
     r"|FORMAT\s*=\s*\w+)\b)*)\s*",
@@ -249,11 +314,11 @@ def _statement(text: str, dialect: str) -> Risk:
     for risk, pattern in _SPECIAL:
         if pattern.match(text):
             return risk
-    if word in _BLOCKS and not _BLOCKS_PLAIN.match(text):
+    if word in _BLOCKS and not _BLOCKS_PLAIN.fullmatch(text):
         return by_words([text])  # `BEGIN DELETE …; END`: a block of code
     known = STATEMENTS.get(word)
     if known is CHANGE and word in ("DO", "CALL", "EXECUTE", "EXEC", "PREPARE", "COPY"):
-        return worst(CHANGE, by_words([text]))  # they carry code
+        return worst(CHANGE, _by_scan(text))  # they carry code
     return known if known is not None else by_words([text])
 
 
@@ -268,10 +333,32 @@ def _query(text: str, dialect: str) -> Risk:
             return DESTROY
         if isinstance(node, (exp.Insert, exp.Create, exp.Alter, exp.Into, exp.Lock, exp.Command, exp.NextValueFor)):
             risk = worst(risk, CHANGE)
-        elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)):
-            name = node.name
+        elif isinstance(node, exp.Func):
+            schema = _schema_of(node)
+            anonymous = isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc))
+            name = node.name if anonymous else ""
             if _LOSING.fullmatch(name) or destructive_words(name):
                 return DESTROY
-            if not _PURE.fullmatch(name) and not (dialect == "tsql" and _PURE_TSQL.fullmatch(name)):
+            if _RUNS_TEXT.fullmatch(name):
+                risk = worst(risk, _by_scan(node.sql()))
+            if schema == "sys" and dialect == "tsql":
+                pure = _PURE_SYS.fullmatch(name) is not None
+            elif schema in ("", "pg_catalog", "information_schema") or (schema == "sys" and dialect == "mysql"):
+                known = _PURE.fullmatch(name) or (dialect == "tsql" and _PURE_TSQL.fullmatch(name))
+                pure = not anonymous or bool(known)
+            else:
+                pure = False  # in a schema of its own anybody's function may be called so
+            if not pure:
                 risk = worst(risk, CHANGE)
     return risk
+
+
+def _schema_of(function: exp.Func) -> str:
+    """The schema that a function is called in, in lower case; "" where there is none."""
+    from sqlglot import exp
+
+    parent = function.parent
+    if isinstance(parent, exp.Dot) and parent.expression is function:
+        parts = [part.name for part in parent.this.find_all(exp.Identifier)]
+        return (parts[-1] if parts else "?").lower()
+    return parent.db.lower() if isinstance(parent, exp.Table) and parent.this is function else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .javascript import only_looks
 from .level import CHANGE, DESTROY, READ, Risk, by_words, worst
-from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values
+from .rules import DYNAMIC, Call, Flags, Judge, Rule, Verbs, always, has_flag, operands, option_values, target_risk
 from .sql import risk_of_sql
 
 # SQL clients
@@ -85,6 +86,35 @@ def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_
     return rule
 
 
+# -q starts with a query and stays; -i reads files, -o writes one, -z changes the password, -v fills in what stands in $(…).
+_SQLCMD_VALUED = frozenset(
+    "-S -U -P -d -Q -q -i -o -v -z -Z -h -s -w -y -Y -t -l -H -a -c -A -K -M -m -r -b".split()
+) - {"-M", "-b"}
+
+
+def _sqlcmd(call: Call, judge: Judge) -> Risk:
+    """sqlcmd: its letters differ by case and are not joined."""
+    given: dict[str, list[str]] = {}
+    args = [re.sub(r"^/(?=[A-Za-z]$)", "-", arg) for arg in call.args]
+    while args:
+        option = args.pop(0)
+        glued = option[2:] if option[:2] in _SQLCMD_VALUED else ""
+        if option in _SQLCMD_VALUED and args and not (option == "-r" and args[0].startswith("-")):
+            glued = args.pop(0)
+        given.setdefault(option[:2], []).append(glued)
+    texts = given.get("-Q", []) + given.get("-q", [])
+    unseen = [judge.opaque()] if any(o in given for o in ("-i", "-z", "-Z", "--")) else []
+    if not texts and not unseen and call.stdin is not None and DYNAMIC not in call.stdin[:1]:
+        texts = [call.stdin]
+    if unseen or not texts or "-v" in given:
+        unseen += [judge.opaque(), by_words(call.args)]
+    writes = [worst(CHANGE, target_risk(path)) for path in given.get("-o", [])]
+    own = [line for text in texts for line in re.findall(r"^[ \t]*(?::|!!)[^\n]*", text, re.M)]
+    runs = [worst(CHANGE, judge.script(line.strip(" \t:!")), by_words([line])) for line in own if line.strip(" \t:!")]
+    bare = (re.sub(r"^[ \t]*(?::|!!)[^\n]*", "", text, flags=re.M) for text in texts)
+    return worst(*unseen, *writes, *runs, *(_sql_text(text, "tsql", judge) for text in bare))
+
+
 _PSQL = _sql_client(
     "postgres",
     "-c",
@@ -102,54 +132,43 @@ _MYSQL = _sql_client(
 
 # MongoDB
 
-_JS_READ = re.compile(
-    r"(?:(?:print|printjson|JSON\.stringify|EJSON\.stringify)\()*\s*(?:rs\.(?:status|conf|config|printReplicationInfo"
-    r"|printSecondaryReplicationInfo|hello|isMaster)|sh\.(?:status|getBalancerState|isBalancerRunning)"
-    r"|db(?:\.getSiblingDB\([^()]*\))?(?:\.\w+|\.getCollection\([^()]*\)|\[[^\]]*\])*\.(?:find|findOne|count|countDocuments"
-    r"|estimatedDocumentCount|distinct|stats|currentOp|serverStatus|getIndexes|getMongo|version|hello|isMaster|stats|dataSize"
-    r"|totalSize|storageSize|getProfilingStatus|explain|validate|printCollectionStats|hostInfo|getCollectionNames"
-    r"|getCollectionInfos|latencyStats))\s*\([^;]*$"
-)
-_JS_CALLS = re.compile(r"([\w$]+|\]|\))\s*\(")
-_JS_CALLED_TO_READ = frozenset(
-    "print printjson tojson stringify ObjectId ISODate Date NumberLong NumberInt NumberDecimal Timestamp UUID function if for while"
-    " status conf config printReplicationInfo printSecondaryReplicationInfo hello isMaster getBalancerState isBalancerRunning"
-    " getSiblingDB getCollection find findOne count countDocuments estimatedDocumentCount distinct stats currentOp serverStatus"
-    " getIndexes getMongo version dataSize totalSize storageSize getProfilingStatus explain validate printCollectionStats hostInfo"
-    " getCollectionNames getCollectionInfos getDBs latencyStats limit sort skip project projection pretty toArray size hint map forEach"
-    " filter maxTimeMS batchSize comment collation readPref readConcern allowDiskUse next hasNext tryNext itcount slice split join keys"
-    " values entries concat includes indexOf startsWith endsWith toString toFixed round floor ceil max min reduce some every length"
-    " getTime toISOString getTimestamp valueOf executionStats".split()
-)
-"""What a statement that only looks may call; whatever else it calls, or hands over as a function, may write."""
-
 _JS_LOSES = re.compile(
     r"\b(?:drop\w*|remove\w*|delete\w*|killOp|killSessions|shutdown\w*|replSetReconfig|findOneAndDelete"
-    r"|bulkWrite|updateMany|convertToCapped|compact|resync|rmdir)\s*[(:]|force\s*:\s*true|\$out|\$merge",
-    re.I,
+    r"|bulkWrite|updateMany|convertToCapped|compact|resync|rmdir)\s*[(:`\"')]|force\s*:\s*true|\$out|\$merge"
+    r"|\bupdate\s*\(.*\bmulti\b|\brenameCollection\s*\([^()]*,\s*true|\bchild_process\b.*\brm\b",
+    re.I | re.S,
+)
+_MONGO_VALUES = (
+    "--eval --host -h --port -u --username -p --password --authenticationDatabase --authenticationMechanism --db -d --tlsCAFile"
+    " --tlsCertificateKeyFile --tlsCertificateKeyFilePassword --sslCAFile --sslPEMKeyFile --apiVersion --gssapiServiceName"
+    " --awsIamSessionToken --tlsCRLFile --json"
 )
 
 
 def _mongo(call: Call, judge: Judge) -> Risk:
+    """Its scripts: those of `--eval`, else standard input. Files beside them run, too, and are not seen."""
     scripts = option_values(call.args, "--eval")
-    if not scripts and call.stdin is not None and DYNAMIC not in call.stdin:
+    words = operands(call.args, _MONGO_VALUES)
+    address = words[:1] if "--nodb" not in call.args else []
+    unseen = (
+        words[len(address) :]
+        or any(re.match(r"[./]|.*\.\w*js$|.*\.mongodb$", word) for word in address)
+        or any(re.match(r"-f|--file|--shell", arg) for arg in call.args)
+        or any(re.search(r"\.(?:[cm]?js|mongodb)$", arg) for arg in call.args if arg not in scripts)
+    )
+    if not scripts and call.stdin is not None and DYNAMIC not in call.stdin[:1]:
         scripts = [call.stdin]
     if not scripts:
-        return judge.opaque()
-    risks = []
-    for statement in (s.strip() for script in scripts for s in re.split(r"[;\n]", script[:8000])):
-        if _JS_LOSES.search(statement):
-            risks.append(DESTROY)
-        elif statement and not _js_reads(statement) and not re.fullmatch(r"show\s+\w+|use\s+\w+", statement):
-            risks.append(by_words([statement]))
-    return worst(*risks)
+        return worst(judge.opaque(), by_words(call.args))
+    return worst(judge.opaque() if unseen else READ, *map(_javascript, scripts))
 
 
-def _js_reads(statement: str) -> bool:
-    called = {found[1] for found in _JS_CALLS.finditer(statement)}
-    return bool(
-        _JS_READ.match(statement) and called <= _JS_CALLED_TO_READ and len(re.findall(r"\bdb\b", statement)) < 2
-    )
+def _javascript(script: str) -> Risk:
+    # Comments hide what is called: `remove/**/({})`.
+    if _JS_LOSES.search(script) or _JS_LOSES.search(re.sub(r"/\*.*?\*/|\s", "", script, flags=re.S)):
+        return DESTROY
+    # What the shell puts in is taken for a value, as in SQL.
+    return READ if only_looks(script.replace(DYNAMIC, "x1")) else by_words([script])
 
 
 _MYSQLADMIN = Verbs(
@@ -185,7 +204,7 @@ PROGRAMS: dict[str, Rule] = {
     ),
     "sqlite3": _sql_client("sqlite", "--cmd", values="", words_from=1),
     "duckdb": _sql_client("duckdb", "--cmd", values="", words_from=1),
-    "sqlcmd": _sql_client("tsql", "-Q", "-q", values="-S -U -P -d"),
+    "sqlcmd": _sqlcmd,
     "cqlsh": _sql_client("postgres", "-e", "--execute", values="-u -p -k"),
     "snowsql": _sql_client("snowflake", "-q", "--query", values="-a -u -d -s -w"),
     "trino": _sql_client("trino", "--execute", values="--server --catalog --schema"),

@@ -32,14 +32,25 @@ def _interpreter(call: Call, judge: Judge) -> Risk:
     """Code in another language is not read; its words are."""
     if call.args[:2] in (("-m", "json.tool"),) or call.args in (("--version",), ("-V",), ("-v",)):
         return READ
-    if (
-        len(call.args) > 1
-        and re.fullmatch(r"(?:[\w./-]*/)?manage\.py", call.args[0])
-        and call.args[1] == "showmigrations"
-    ):
-        return READ
     judge.opaque()  # the prose may know more
     return by_words([*call.args, call.stdin or ""])
+
+
+_MODULES = {"alembic": "alembic", "celery": "celery", "django": "django-admin", "flask": "flask", "pip": "pip"}
+_MANAGE = re.compile(r"(?!/(?:var/)?tmp/|/dev/)(?!.*\.\.)[\w./-]*\bmanage\.py")
+
+
+def _python(call: Call, judge: Judge) -> Risk:
+    """python; a module or a `manage.py` that is a program of its own is judged as that."""
+    args = list(call.args)
+    while args[:1] in (["-u"], ["-B"], ["-O"]):
+        del args[0]
+    if args[:1] == ["-m"] and args[1:2] and args[1] in _MODULES:
+        return judge.argv([_MODULES[args[1]], *args[2:]], call.stdin)
+    if args and args[0].endswith("manage.py"):
+        risk = judge.argv(["django-admin", *args[1:]], call.stdin)
+        return risk if _MANAGE.fullmatch(args[0]) else worst(risk, judge.opaque())
+    return _interpreter(call, judge)
 
 
 def _su(call: Call, judge: Judge) -> Risk:
@@ -135,8 +146,9 @@ PROGRAMS: dict[str, Rule] = {
     "trap": _first_word,
     "alias": _alias,
     **dict.fromkeys(["sh", "bash", "zsh", "dash", "ksh", "ash", "fish"], _shell),
+    "python": _python,
     **dict.fromkeys(
-        ["python", "perl", "ruby", "node", "php", "lua", "pwsh", "powershell", "tclsh", "irb", "rails"],
+        ["perl", "ruby", "node", "php", "lua", "pwsh", "powershell", "tclsh", "irb", "rails"],
         _interpreter,
     ),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ..risk.batch import Unreadable
+from ..risk.batch import statements as batch_of
 from .guard import NO_WAY_BACK, Safeguard
 from .split import bare, quoted
 
@@ -116,7 +118,7 @@ def of_sql(text: str) -> Safeguard | None:
     """The safeguard of the first statement that destroys."""
     from ..risk import Risk, risk_of
 
-    destroying = [s for s in re.split(r";\s*(?=\S)", text) if risk_of(s) is Risk.DESTRUCTIVE]
+    destroying = [s for s in _statements(text) if risk_of(s) is Risk.DESTRUCTIVE]
     for statement in destroying:
         for pattern, check, look, back in _RULES:
             if found := pattern.match(statement.strip()):
@@ -131,6 +133,14 @@ def of_sql(text: str) -> Safeguard | None:
     return None
 
 
+def _statements(text: str) -> list[str]:
+    """Each by itself, where no semicolon stands between them, too."""
+    try:
+        return [part for piece in re.split(r";\s*(?=\S)", text) for part in batch_of(piece)]
+    except Unreadable:
+        return re.split(r";\s*(?=\S)", text)
+
+
 def of_client(program: str, words: list[str]) -> Safeguard | None:
     """The safeguard of `psql -c '…'`, `redis-cli DEL …`, `mongosh --eval '…'`: the check runs through the same client."""
     if program in _REDIS:
@@ -143,33 +153,53 @@ def of_client(program: str, words: list[str]) -> Safeguard | None:
         inner = bare(value)
         if inner == value:
             continue
-        found = (_of_sql_server(inner) if program == "sqlcmd" else None) or of_sql(inner)
+        found = _of_sql_server(inner) if program == "sqlcmd" else of_sql(inner)
         if found is not None:
             again = quoted(found.check, value) if found.check else None
-            # Other statements of the same call are no part of the check.
-            kept = _without_scripts(words, position)
-            check = " ".join([*kept, option + again]) if again else None
+            check = _in_place(words, position, option + again) if again else None
             return Safeguard(check, found.look, found.way_back)
     return None
 
 
+_ELSEWHERE = re.compile(r"SHOW\s|pg_|\.processlist\b")
+"""Words of checks that SQL Server does not know."""
+
+_SESSIONS = "Is it the session that is meant, and not replication, a backup or a large change, whose rollback takes as long again"
+
+
 def _of_sql_server(text: str) -> Safeguard | None:
-    """A KILL of SQL Server, which has no list of processes by MySQL's name."""
-    found = re.fullmatch(r"\s*KILL\s+(?P<t>[\w<>${}-]+)\s*;?\s*", text, re.IGNORECASE)
-    return found and Safeguard(
-        "SELECT session_id, login_name, host_name, program_name, status, open_transaction_count, last_request_start_time"
-        f" FROM sys.dm_exec_sessions WHERE session_id = {found['t']}",
-        "Is it the session that is meant, and not replication, a backup or a large change, whose rollback takes as long again",
-        f"{NO_WAY_BACK} for what it had not committed: it is rolled back.",
-    )
+    """SQL Server has neither a list of processes by MySQL's name nor the catalogue of PostgreSQL."""
+    killed = re.fullmatch(r"\s*KILL\s+(?P<t>\d+|<[\w -]+>|\$\{?\w+\}?)\s*;?\s*", text, re.IGNORECASE)
+    if killed:
+        return Safeguard(
+            "SELECT session_id, login_name, host_name, program_name, status, open_transaction_count, last_request_start_time"
+            f" FROM sys.dm_exec_sessions WHERE session_id = {killed['t']}",
+            _SESSIONS,
+            f"{NO_WAY_BACK} for what it had not committed: it is rolled back.",
+        )
+    found = of_sql(text)
+    if found is None or found.check is None or not _ELSEWHERE.search(found.check):
+        return found
+    look = f"{_SESSIONS} (sys.dm_exec_sessions)" if "processlist" in found.check else found.look
+    return Safeguard(None, look, found.way_back)
 
 
-def _without_scripts(words: list[str], position: int) -> list[str]:
-    """The words in front of the script, without earlier scripts."""
-    kept = words[:position]
-    while (again := next((i for i, w in enumerate(kept[:-1]) if w in ("-c", "-e")), None)) is not None:
-        del kept[again : again + 2]
-    return kept
+_SCRIPTS = {"psql": ("-c", "-o"), "gitlab-psql": ("-c", "-o"), "sqlcmd": ("-Q", "-q", "-o"), "mysql": ("-e",)}
+"""Options with a script, or with a file that is written, by program."""
+
+
+def _in_place(words: list[str], position: int, check: str) -> str | None:
+    """The check where the script stood, with the host and the user that stand in front of it or behind; None where what
+    stands behind does more than that. Other statements of the same call are no part of it, nor the file that is written."""
+    from ..risk import Risk, risk_of
+
+    dropped = _SCRIPTS.get(words[0].rsplit("/", 1)[-1], ("-c", "-e", "--eval"))
+    front, behind = list(words[:position]), list(words[position + 1 :])
+    for part in (front, behind):
+        while (again := next((i for i, w in enumerate(part[:-1]) if w in dropped), None)) is not None:
+            del part[again : again + 2]
+    placed = " ".join([*front, check, *behind])
+    return placed if not behind or risk_of(placed) is Risk.READ_ONLY else None
 
 
 _REDIS_VALUES = frozenset("-h -p -s -a -u -n -r -i --user --pass --cacert --cert --key".split())
@@ -210,26 +240,50 @@ def _redis(words: list[str]) -> Safeguard | None:
     return None
 
 
+_SAID = r"\d+|'[^'\"]*'|\"[^'\"]*\"|<[\w -]+>|\$\{?\w+\}?"
+_DB = r"db(?:\.getSiblingDB\((?:'[^']*'|\"[^\"]*\")\))?"
+_KILLED = re.compile(rf"\s*(?P<db>{_DB})\.killOp\(\s*(?P<op>{_SAID})\s*\)\s*;?\s*")
+_KILLED_EACH = re.compile(
+    rf"\s*(?P<list>{_DB}\.currentOp\([^;]*?\)\.inprog)\s*(?P<kept>\.filter\([^;]*\))?\.forEach\(\s*(?:function\s*\(|\(?)\s*(?P<o>\w+)\)?"
+    r"\s*(?:=>)?\s*\{?\s*(?:return\s+)?db\.killOp\((?P=o)\.opid\)\s*;?\s*\}?\s*\)\s*;?\s*"
+)
+_GOES = re.compile(
+    rf"\s*(?P<of>{_DB}(?:\.\w+|\.getCollection\((?:'[^']*'|\"[^\"]*\")\))+?)\.(?P<verb>drop|deleteMany|deleteOne|remove)\((?P<which>.*)\)"
+    r"\s*;?\s*",
+    re.DOTALL,
+)
+_OPERATIONS = "Is it the operation that is meant, and none of replication or of an index build"
+_ROLLED = f"{NO_WAY_BACK}: what it had written stays, unless it was in a transaction."
+_DOCUMENTS = f"{NO_WAY_BACK}: only a backup brings them back (mongodump the collection first)."
+
+
 def _mongo(words: list[str]) -> Safeguard | None:
-    for position, word in enumerate(words):
-        inner = bare(word)
-        if inner != word and (killed := re.search(r"(db(?:\.getSiblingDB\([^()]*\))?)\.killOp\(([^()]*)\)", inner)):
-            again = quoted(f"{killed[1]}.currentOp({{opid: {killed[2]}}}).inprog", word)
-            return Safeguard(
-                " ".join([*words[:position], again]) if again else None,
-                "Is it the operation that is meant, and none of replication or of an index build",
-                f"{NO_WAY_BACK}: what it had written stays, unless it was in a transaction.",
-            )
-        found = re.search(
-            r"(db(?:\.getSiblingDB\([^()]*\))?(?:\.\w+)*?)\.(drop|deleteMany|deleteOne|remove)\((.*?)\)", inner
-        )
-        if inner == word or not found:
-            continue
-        condition = found[3] if found[2] != "drop" and found[3].strip() else "{}"
-        again = quoted(f"{found[1]}.countDocuments({condition})", word)
-        return Safeguard(
-            " ".join([*words[:position], again]) if again else None,
-            "So many documents go",
-            f"{NO_WAY_BACK}: only a backup brings them back (mongodump the collection first).",
-        )
-    return None
+    """The check of a script that is one statement; of more than that only words, for a check would see a part of it."""
+    scripts = [i for i, word in enumerate(words) if bare(word) != word and i and words[i - 1] == "--eval"]
+    if not scripts:
+        return None
+    inner, position = bare(words[scripts[0]]), scripts[0]
+    check, look, back = _of_script(inner) if len(scripts) == 1 else (None, _EVERY, _DOCUMENTS)
+    again = quoted(check, words[position]) if check else None
+    return Safeguard(_in_place(words, position, again) if again else None, look, back)
+
+
+_EVERY = "It does more than one thing: see what each statement would hit, and run them one by one"
+
+
+def _of_script(script: str) -> tuple[str | None, str, str]:
+    if killed := _KILLED.fullmatch(script):
+        return f"{killed['db']}.currentOp({{opid: {killed['op']}}}).inprog", _OPERATIONS, _ROLLED
+    if each := _KILLED_EACH.fullmatch(script):
+        listed = each["list"] + (each["kept"] or "")
+        return listed, "Each of these operations is ended: none may be of replication or of an index build", _ROLLED
+    goes = _GOES.fullmatch(script)
+    if goes and not re.search(r"[;\n]", script.strip().rstrip(";")):
+        condition = goes["which"] if goes["verb"] != "drop" and goes["which"].strip() else "{}"
+        return f"{goes['of']}.countDocuments({condition})", "So many documents go", _DOCUMENTS
+    if re.fullmatch(r"[^;]*\bkillOp\b[^;]*;?\s*", script) and not _LOSES_DOCUMENTS.search(script):
+        return None, f"{_OPERATIONS} (db.currentOp())", _ROLLED
+    return None, _EVERY, _DOCUMENTS
+
+
+_LOSES_DOCUMENTS = re.compile(r"\b(?:drop|delete|remove)\w*\s*\(", re.IGNORECASE)
