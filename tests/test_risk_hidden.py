@@ -53,13 +53,12 @@ def test_what_writes_is_seen_behind_what_reads(client: str, looking: str, betwee
     assert risk_of(client.format(looking + between + changing)) is not Risk.READ_ONLY
 
 
-@pytest.mark.parametrize("losing", LOSING)
 @pytest.mark.parametrize(
     "looking", [one for one in LOOKING if one.split()[0] in ("SELECT", "BEGIN", "COMMIT", "ROLLBACK", "SHOW")]
 )
-def test_bare_sql_is_read_as_strictly(looking: str, losing: str) -> None:
+def test_bare_sql_is_read_as_strictly(looking: str) -> None:
     """Where no client says which SQL it is, it may be T-SQL."""
-    assert risk_of(f"{looking} {losing}") is Risk.DESTRUCTIVE
+    assert [losing for losing in LOSING if risk_of(f"{looking} {losing}") is not Risk.DESTRUCTIVE] == []
 
 
 @pytest.mark.parametrize(
