@@ -36,16 +36,15 @@ HERE_DOCUMENTS = [
 ]
 
 
-def _table() -> dict[str, list[tuple[str, Risk]]]:
-    """The commands with their risks, by their first word."""
-    table: dict[str, list[tuple[str, Risk]]] = {"here documents": HERE_DOCUMENTS}
-    for risk in Risk:
-        for line in (COMMANDS / f"{risk.value}.txt").read_text(encoding="utf-8").strip().splitlines():
-            table.setdefault(line.split()[0], []).append((line, risk))
-    return table
+COMMANDS_OF: dict[str, list[tuple[str, Risk]]] = {"here documents": HERE_DOCUMENTS}
+"""The commands with their risks, by their first word."""
+
+for _risk in Risk:
+    for _line in (COMMANDS / f"{_risk.value}.txt").read_text(encoding="utf-8").strip().splitlines():
+        COMMANDS_OF.setdefault(_line.split()[0], []).append((_line, _risk))
 
 
-@pytest.mark.parametrize("commands", _table().values(), ids=_table())
+@pytest.mark.parametrize("commands", COMMANDS_OF.values(), ids=COMMANDS_OF)
 def test_a_command_has_the_risk_of_its_most_dangerous_part(commands: list[tuple[str, Risk]]) -> None:
     """A command is as risky as the most dangerous thing that it would run, wherever that is hidden."""
     assert [(command, risk_of(command)) for command, _ in commands] == commands
@@ -141,7 +140,7 @@ _SYNTAX = """
 | && ; || & > >> < <<EOF $( ) ` ' " \\ { } ( # ! sudo do done for if then fi xargs sh -c -- * ~ <pod> $X
 """
 _FRAGMENTS = st.sampled_from(
-    [row for row, _ in _table() + HERE_DOCUMENTS] + _SYNTAX.split() + ["\n", "EOF\n", "/*", "*/"]
+    [row for rows in COMMANDS_OF.values() for row, _ in rows] + _SYNTAX.split() + ["\n", "EOF\n", "/*", "*/"]
 )
 _COMMANDS = st.one_of(st.text(max_size=60), st.lists(_FRAGMENTS, min_size=1, max_size=5).map(" ".join))
 
@@ -170,6 +169,6 @@ def test_a_further_command_never_lowers_the_risk(command: str) -> None:
 
 def test_a_further_command_counts_after_any_complete_command() -> None:
     """Behind a command that is complete, `; rm -rf /data` is always seen."""
-    for command, _ in _table():
+    for command, _ in (row for rows in COMMANDS_OF.values() for row in rows):
         if command != 'ls "unclosed' and not command.endswith("\\G"):
             assert risk_of(command + "; rm -rf /data") is Risk.DESTRUCTIVE, command
