@@ -32,6 +32,9 @@ SUBJECTS = (
 RULES = ("alertname", "alarmname", "problemname", "name")
 OF_RULE = frozenset({"alertname", "alarmname", "problemname", "alert", "alarm", "title", "severity"})
 TEXTS = words("summary description")
+ONCE = TEXTS | {"title", "alert", "alarm"}
+"""Fields that a rule writes once for each alert: what they hold beyond that is somebody's."""
+
 OBSERVED = words(
     "message msg error err reason text body details logs log output note notes comment cause rootcause impact"
 )
@@ -46,6 +49,9 @@ SECTIONS = words(
     "statechangeactions additionalinfo values firing resolved alertsfiring alertsresolved threshold links source"
 )
 LISTS = words("labels annotations")
+LISTED = ("labels", "annotations")
+"""How the names end under which JSON holds what the rule has, whatever its names: `commonLabels`."""
+
 MACHINES = words("alertname generatorurl fingerprint originalproblemid alarmarn")
 """Fields that no person writes."""
 

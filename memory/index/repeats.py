@@ -30,6 +30,9 @@ _NOISE = re.compile(
 """Times, durations, percentages, sizes, rates, and the ids of a single request, of a text in lower case."""
 
 _QUERY = re.compile(r"(https?://[^\s?#]{1,300})[?#]\S*")
+_QUERIED = re.compile(rf"\b[a-z]\d?=[-+]?{_NUMBER}(?:e[+-]?\d+)?(?![\w.-])")
+"""What Grafana has of a query: `A=93.2`."""
+
 _TOKEN = re.compile(r"[\[({|<>]|[^\s\[\](){}|<>=;,\"`*]+")
 _FIGURE = re.compile(rf"[-+~]?{_NUMBER}(?:e[+-]?\d+)?(?:/\d+)?(?:crit|warn|ok)?")
 _ENDS = tuple(".!?")
@@ -50,7 +53,7 @@ def gist(text: str, measured: bool) -> tuple[str, ...]:
         measured: whether a machine writes figures into the text, so that a number that names nothing is one of these.
     """
     text = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-    text = _NOISE.sub(" | ", _QUERY.sub(r"\1", text) if measured else text)
+    text = _NOISE.sub(" | ", _QUERIED.sub(" | ", _QUERY.sub(r"\1", text)) if measured else text)
     found: list[str] = []
     for line in text.splitlines():
         before = ""
