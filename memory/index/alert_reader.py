@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import Any
@@ -29,12 +28,13 @@ from .alert_fields import (
     is_link,
     plain,
 )  # fmt: skip
+from .alert_json import Objects
 from .somebody import Field, beyond, figures_beyond, is_foreign, is_prose
 from .tokens import terms
 from .vendors import DATADOG, MESSAGES, PAYLOADS, PLACE, STARS, Form, form_of, leaves
 
-_MOST_BROKEN, _DEEPEST = 20, 50
-"""Pieces that look like JSON and are none, after which no further one is tried; and how deep one is read."""
+_DEEPEST = 50
+"""How deep JSON is read."""
 
 _MOST_OPENED, _MOST_NESTED = 200, 2
 """Texts within a text that are read, and how deep one may lie within another."""
@@ -92,26 +92,18 @@ class Reader:
 
     def read(self, text: str) -> None:
         """Read it line by line; what is JSON as that."""
-        decoder, at, broken, lost = json.JSONDecoder(object_pairs_hook=self._pairs), 0, 0, 0
+        objects, at = Objects(text), 0
         quoted = self._before(text)
         while at < len(text):
             end = text.find("\n", at)
             line = text[at:] if end < 0 else text[at:end]
             bare = line.lstrip()
-            if bare[:1] in ("{", "[") and broken < _MOST_BROKEN and lost <= len(text):
-                start = at + len(line) - len(bare)
-                try:
-                    value, stop = decoder.raw_decode(text, start)
-                except json.JSONDecodeError as fault:
-                    broken, lost = broken + 1, lost + fault.pos - start
-                except (ValueError, RecursionError):
-                    broken, lost = broken + 1, lost + len(text) // 4
-                else:
-                    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-                        self.decoded = True
-                        self._payload(value)
-                        at = stop
-                        continue
+            if (found := objects.at(at + len(line) - len(bare))) is not None:
+                value, at = found
+                self.decoded = True
+                self._payload(value)
+                self._own += objects.twice  # somebody has written it
+                continue
             if at in quoted:
                 self._quoted(line.strip())
             elif bare:
@@ -173,17 +165,6 @@ class Reader:
         """The lines of fields that a rule does not write so."""
         named = bool(self._seen.keys() & {"alertname", "alarmname", "problemname"})
         return {at for at, its in self._written if is_foreign(its, self._form is not None, self._manners, named)}
-
-    def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Take an object of JSON; a name that stands in it twice has both values. No machine writes it twice."""
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            for name in found:
-                values = [its for key, its in pairs if key == name]
-                if any(its != values[0] for its in values):
-                    found[name] = values
-                    self._own += 1
-        return found
 
     def _before(self, text: str) -> range:
         """Find the form of lines that a text has; and where in it Datadog quotes a monitor."""

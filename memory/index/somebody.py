@@ -80,7 +80,7 @@ def beyond(line: str, said: Collection[str]) -> list[str]:
 def figures_beyond(line: str, said: Collection[str]) -> bool:
     """Whether a line has a number that is not said elsewhere."""
     return any(
-        any(map(str.isdigit, term)) and term not in said
+        term.isalnum() and any(map(str.isdigit, term)) and term not in said
         for word in line.split()
         for term in terms(OF_REPLICA.sub("", word))
     )
