@@ -18,8 +18,10 @@ TIMES = words("startsat endsat starts ends started timestamp time ts date dateti
 STATES = words("status state statechange severity priority urgency level loglevel")
 IDS = words(
     "prometheus receiver grafanafolder datasource refid ruleuid orgid account alarmarn fingerprint groupkey truncatedalerts eventid "
-    "incidentid alertid problemid originalproblemid triggerid monitorid traceid spanid requestid correlationid caller pid"
+    "incidentid alertid problemid originalproblemid triggerid monitorid traceid spanid requestid correlationid"
 )
+_LOOKS = {"caller": re.compile(r"[\w./@$-]+:\d+"), "pid": re.compile(r"\d+")}
+"""Fields of a log line that are of the envelope where they look so: a caller may be a release as well."""
 PLACES = words("cluster env environment region datacenter dc awsaccount")
 SUBJECTS = (
     "pod", "deployment", "statefulset", "daemonset", "database", "queue", "topic", "app", "application", "component", "service", "host",
@@ -30,6 +32,9 @@ SUBJECTS = (
 RULES = ("alertname", "alarmname", "problemname", "name")
 OF_RULE = frozenset({"alertname", "alarmname", "problemname", "alert", "alarm", "title", "severity"})
 TEXTS = words("summary description")
+ONCE = TEXTS | {"title", "alert", "alarm"}
+"""Fields that a rule writes once for each alert: what they hold beyond that is somebody's."""
+
 OBSERVED = words(
     "message msg error err reason text body details logs log output note notes comment cause rootcause impact"
 )
@@ -44,6 +49,9 @@ SECTIONS = words(
     "statechangeactions additionalinfo values firing resolved alertsfiring alertsresolved threshold links source"
 )
 LISTS = words("labels annotations")
+LISTED = ("labels", "annotations")
+"""How the names end under which JSON holds what the rule has, whatever its names: `commonLabels`."""
+
 MACHINES = words("alertname generatorurl fingerprint originalproblemid alarmarn")
 """Fields that no person writes."""
 
@@ -91,7 +99,11 @@ MARKS = re.compile(
     r"|(?:firing|triggered|problem|alarm|alert)\s*:))+\s*",
     re.IGNORECASE,
 )
-OF_REPLICA = re.compile(r"-[0-9a-f]{6,10}-[a-z0-9]{5}$|-(?=[a-z]*\d)[a-z0-9]{5}$")
+OF_REPLICA = re.compile(
+    r"-(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,10}-[a-z0-9]{5}$|-(?=[a-z\d]*\d[a-z])[b-df-hj-np-tv-xz24-9]{5}$"
+)
+"""What Kubernetes adds to the name of a workload for each of its pods. It takes neither vowels nor the digits 0, 1 and 3 for that, so
+that no word comes out; a `node1` or `srv42` is somebody's name for a host."""
 
 
 def is_envelope(name: str, value: str) -> bool:
@@ -103,6 +115,8 @@ def is_envelope(name: str, value: str) -> bool:
         return not value or (any(map(str.isdigit, value)) and all(map(_TIME_WORD.fullmatch, found)))
     if name in STATES:
         return not value or STATE.fullmatch(value.lower()) is not None
+    if name in _LOOKS:
+        return not value or bool(_LOOKS[name].fullmatch(value))
     if name in IDS:
         return len(value.split()) <= 1 and (not value or "/" in value or any(map(str.isdigit, value)))
     return name in PLACES and len(value.split()) <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import Any
@@ -11,29 +10,31 @@ from .alert_fields import (
     CHANGING,
     CONTENT,
     LINE,
+    LISTED,
     LISTS,
     MACHINES,
     MARKUP,
     OBSERVED,
     OF_REPLICA,
     OF_SCRAPER,
+    ONCE,
     PAIR,
     PLACES,
     RULES,
     SECTIONS,
     SENTENCES,
-    STATE,
     SUBJECTS,
-    TEXTS,
     is_envelope,
     is_link,
     plain,
 )  # fmt: skip
+from .alert_json import Objects
+from .somebody import Field, beyond, figures_beyond, is_foreign, is_prose
 from .tokens import terms
 from .vendors import DATADOG, MESSAGES, PAYLOADS, PLACE, STARS, Form, form_of, leaves
 
-_MOST_BROKEN, _DEEPEST = 20, 50
-"""Pieces that look like JSON and are none, after which no further one is tried; and how deep one is read."""
+_DEEPEST = 50
+"""How deep JSON is read."""
 
 _MOST_OPENED, _MOST_NESTED = 200, 2
 """Texts within a text that are read, and how deep one may lie within another."""
@@ -48,9 +49,6 @@ _ENOUGH = 200
 _NAME = 40
 """Characters within which the name of a field ends."""
 
-_MOST_VALUES = 20
-"""Different values of one label that are kept, of a group of alerts."""
-
 _MOST_WORDS, _FEW_WORDS = 12, 2
 """Words of an envelope's field, beyond which it is kept; and of a field that a form does not name, beyond which somebody wrote it."""
 
@@ -64,11 +62,6 @@ _LINKED = re.compile(r"\[[^\[\]]{0,200}\]\([^()\s]{0,2000}\)")
 _TRIGGERED = re.compile(r"The monitor was last triggered at .{10,60}|(?:- ?)+")
 _TAGGED = re.compile(r"\[[\w -]{2,20} on \{([^{}]{3,400})\}\] ?(.{1,300})")
 _TAG = re.compile(r"([A-Za-z@][\w.@-]{0,60}):([^,\s]{1,200})")
-_STATES = re.compile(
-    f"(?:{STATE.pattern})|down|up|unreachable|unknown|crit|recovery|opened|open|fired|active|raised|detected|incident|issue"
-    "|monitor|notification"
-)
-"""Words that say of an alert no more than that it is one."""
 
 
 class Reader:
@@ -92,29 +85,25 @@ class Reader:
         self._own, self._title, self._section, self._tagged = 0, "", "", ""
         self._dropped: list[str] = []
         self._apart: set[int] = set()
+        self._written: list[tuple[int, Field]] = []
+        self._manners: set[str] = set()
+        self._given: dict[str, list[str]] = {}
+        self._each = 1
 
     def read(self, text: str) -> None:
         """Read it line by line; what is JSON as that."""
-        decoder, at, broken, lost = json.JSONDecoder(), 0, 0, 0
+        objects, at = Objects(text), 0
         quoted = self._before(text)
         while at < len(text):
             end = text.find("\n", at)
             line = text[at:] if end < 0 else text[at:end]
             bare = line.lstrip()
-            if bare[:1] in ("{", "[") and broken < _MOST_BROKEN and lost <= len(text):
-                start = at + len(line) - len(bare)
-                try:
-                    value, stop = decoder.raw_decode(text, start)
-                except json.JSONDecodeError as fault:
-                    broken, lost = broken + 1, lost + fault.pos - start
-                except (ValueError, RecursionError):
-                    broken, lost = broken + 1, lost + len(text) // 4
-                else:
-                    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-                        self.decoded = True
-                        self._payload(value)
-                        at = stop
-                        continue
+            if (found := objects.at(at + len(line) - len(bare))) is not None:
+                value, at = found
+                self.decoded = True
+                self._payload(value)
+                self._own += objects.twice  # somebody has written it
+                continue
             if at in quoted:
                 self._quoted(line.strip())
             elif bare:
@@ -134,7 +123,7 @@ class Reader:
         """What is left without the envelope. Where a vendor's form is known, no line stands there twice, nor a title that adds nothing."""
         lines = self.lines
         if self._form is not None:
-            title = self._title and self.rule()
+            title = self._title and self.rule() and not figures_beyond(self._title, self._said())
             lines = [line for line in dict.fromkeys(lines[1:] if title else lines) if not _FENCE.fullmatch(line)]
         return "\n".join(filter(None, lines)).strip()
 
@@ -144,12 +133,12 @@ class Reader:
         if self._own or not (form or self._seen.keys() & MACHINES):
             return None
         said = self._said()
-        apart = self._apart | ({0} if self._title else set())
-        alone = not any(_beyond(self.lines[at], said) for at in apart)
+        apart = self._apart.union(self._foreign(), {0} if self._title else ())
+        alone = not any(beyond(self.lines[at], said) for at in apart)
         names = self._named or next((self._rules[name] for name in RULES if name in self._rules), [])
         if not names and form in MESSAGES and "host" in self._labels:
             names = [f"host of {form.name}"]  # that it does not answer
-        return ", ".join(sorted(set(names))[:_MOST_VALUES]) if alone and names else None
+        return ", ".join(sorted(set(names))) if alone and names else None
 
     def labels(self) -> dict[str, str]:
         """The labels without those of who watches; where nothing says that a machine wrote them, those with known names. Of a group
@@ -164,11 +153,18 @@ class Reader:
 
     def _said(self) -> set[str]:
         """The terms of the fields, of the labels' names, of what was dropped, and of what the form's titles say."""
-        first = bool(self._title)
-        lines = (line for at, line in enumerate(self.lines) if at >= first and at not in self._apart)
-        labels = (word for label, values in self._labels.items() for word in (label, *values))
+        first, foreign = bool(self._title), self._foreign()
+        apart = self._apart | foreign
+        lines = (line for at, line in enumerate(self.lines) if at >= first and at not in apart)
+        added = {its.name for at, its in self._written if at in foreign}
+        labels = (word for label, values in self._labels.items() if label not in added for word in (label, *values))
         form = self._form.words if self._form else ()
         return set(terms(" ".join([*lines, *labels, *self._named, *self.places, *self._dropped, *form])))
+
+    def _foreign(self) -> set[int]:
+        """The lines of fields that a rule does not write so."""
+        named = bool(self._seen.keys() & {"alertname", "alarmname", "problemname"})
+        return {at for at, its in self._written if is_foreign(its, self._form is not None, self._manners, named)}
 
     def _before(self, text: str) -> range:
         """Find the form of lines that a text has; and where in it Datadog quotes a monitor."""
@@ -177,12 +173,18 @@ class Reader:
             self._form, self._named = DATADOG, [f"monitor {found[1]}"]
             return range(first, last + 1)
         fields: dict[str, str] = {}
+        given: Counter[str] = Counter()
         for line in map(str.strip, text.split("\n", _ENOUGH)[:_ENOUGH]):
             if ":" in line[:_NAME] and (found := LINE.fullmatch(line)):
-                fields.setdefault(plain(found[2]), found[4].strip(MARKUP))
+                name, value = plain(found[2]), found[4].strip(MARKUP)
             elif found := _STARS.fullmatch(line):
-                fields.setdefault(STARS, found[1])
+                name, value = STARS, found[1]
+            else:
+                continue
+            given[name] += 1
+            fields.setdefault(name, value)
         self._form = form_of(MESSAGES, fields)
+        self._each = min((given[name] for name in self._form.marks), default=1) if self._form else 1
         return range(0)
 
     def _quoted(self, line: str) -> None:
@@ -202,21 +204,22 @@ class Reader:
             self._name(tagged[2])
             self._tagged = tagged[2]
             return
-        if (stars := _STARS.fullmatch(line)) and self._of_form(STARS, stars[1]):
+        if (stars := _STARS.fullmatch(line)) and self._of_message(STARS, stars[1]):
             return
         found = LINE.fullmatch(line)
         name = plain(found[2]) if found else ""
-        if found and self._of_form(name, found[4].strip(MARKUP)):
+        if found and self._of_message(name, found[4].strip(MARKUP)):
             return
         if self._awaits and line:
             self._awaits = False
             self.lines.append(line)
             return
-        if found and self._field(name, found[4].strip(MARKUP)):
+        listed = bool(found and found[1]) or self._section in LISTS
+        if found and self._field(name, found[4].strip(MARKUP), found[3], listed):
             return
         if len(pairs := list(PAIR.finditer(line))) > 1 and not PAIR.sub("", line).strip():
             for pair in pairs:
-                self._take(pair[1], pair[2].strip('"'))
+                self._take(pair[1], pair[2].strip('"'), "=")
         elif line.strip(MARKUP + "#:[]{},"):
             self._section, before = plain(line), self._section
             if self._section in SECTIONS or SENTENCES.fullmatch(line) or is_link(line):
@@ -253,15 +256,27 @@ class Reader:
         form = form_of(PAYLOADS, values)
         if form is None:
             before = sum(self._seen[name] for name in MACHINES)
-            self._structure("", value, 0)
+            self._structure("", value, 0, False)
             self._own += before == sum(self._seen[name] for name in MACHINES)  # a record, which no rule writes
             return
         self._form = form
         self._own += any(values.get(path) == its for path, its in form.person.items())
         for path, name, its in fields:
             if not self._of_form(path, its):
-                self._take(name, its)
+                self._take(name, its, listed=True)
                 self._own += len(its.split()) > _FEW_WORDS and not form.is_free(path)
+
+    def _of_message(self, name: str, value: str) -> bool:
+        """Take a field of a line as the form of the text has it; whether it has it, and not once more than it has its marks."""
+        form = self._form
+        if form is None or form not in MESSAGES:
+            return False
+        given = self._given.setdefault(name, [])
+        given.append(value)
+        if len(given) <= self._each:
+            return self._of_form(name, value)
+        self._own += form.speaks(name) and value not in given[:-1]
+        return False
 
     def _of_form(self, path: str, value: str) -> bool:
         """Take a field as the form of the text has it; whether it has it."""
@@ -327,20 +342,22 @@ class Reader:
         for label, values in inner._labels.items():
             self._labels.setdefault(label, set()).update(values)
 
-    def _structure(self, name: str, value: Any, depth: int) -> None:
+    def _structure(self, name: str, value: Any, depth: int, listed: bool) -> None:
         if isinstance(value, dict | list) and depth < _DEEPEST:
+            listed = listed or plain(name).endswith(LISTED)
             for key, its in value.items() if isinstance(value, dict) else ((name, its) for its in value):
-                self._structure(key, its, depth + 1)
+                self._structure(key, its, depth + 1, listed)
         elif value is not None:
-            self._take(name, str(value) if depth < _DEEPEST else "")
+            self._take(name, str(value) if depth < _DEEPEST else "", listed=listed)
 
-    def _take(self, name: str, value: str) -> None:
+    def _take(self, name: str, value: str, manner: str = "{", listed: bool = False) -> None:
         """Take a field of a pair or of JSON, whatever its name."""
-        if not self._field(plain(name), value):
+        if not self._field(plain(name), value, manner, listed):
+            self._own += not listed and is_prose(value)
             self._label(plain(name), value)
             self.lines.append(f"{name} {value}".strip())
 
-    def _field(self, name: str, value: str) -> bool:
+    def _field(self, name: str, value: str, manner: str, listed: bool) -> bool:
         """Take a field with a known name; whether it was one."""
         if is_envelope(name, value):
             self.envelope += 1
@@ -351,14 +368,17 @@ class Reader:
             self.content += 1
         elif name in CONTENT:
             self.content += 1
+            self._written.append((len(self.lines), Field(name, value, manner, listed)))
             self.lines.append(value)
             if name in RULES:
                 self._rules.setdefault(name, []).append(value.casefold())
-            if name in OBSERVED or (name in TEXTS and self._seen[name] > max(0, self._seen["alertname"] - 1)):
+            if name in OBSERVED or (name in ONCE and self._seen[name] > max(0, self._seen["alertname"] - 1)):
                 self._own += len(terms(value))
             self._label(name, OF_REPLICA.sub("", value) if name == "pod" else value)
         else:
             return False
+        if name in MACHINES:
+            self._manners.add(manner)
         self._seen[name] += 1
         return True
 
@@ -371,16 +391,4 @@ class Reader:
         if label == PLACE:
             self.places.add(value.casefold())
             return
-        values = self._labels.setdefault(label, set())
-        if len(values) < _MOST_VALUES:
-            values.add(value.casefold())
-
-
-def _beyond(line: str, said: set[str]) -> list[str]:
-    """The words of a line that are neither said elsewhere nor states."""
-    return [
-        word
-        for word in (one.strip(".,;!?()[]*\"'").lower() for one in line.replace(":", " ").split())
-        if not _STATES.fullmatch(word)
-        and any(term.isalpha() and term not in said for term in terms(OF_REPLICA.sub("", word)))
-    ]
+        self._labels.setdefault(label, set()).add(value.casefold())

@@ -9,31 +9,41 @@ its value are an envelope's: `Status: firing` is, `Status: replica 4000 s behind
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from hashlib import blake2b
 from types import MappingProxyType
 
 from ..redaction import redact
 from ..text import storable
 from .alert_fields import MARKS, OF_REPLICA, OF_RULE, SUBJECTS, words
 from .alert_reader import Reader
-from .tokens import terms
+from .kept import Kept
+from .repeats import gist
 
 _FEWEST_MARKS = 3
 """Colons and equals signs of a text that may have fields."""
 
 _LONGEST_TITLE, _LONGEST_KEPT, LONGEST = 500, 8_000, 100_000
-"""Characters of a title, of a text whose reading is kept in mind for long, and of one that is read at all: a group of a hundred alerts
-is, and a longer text is no alert."""
+"""Characters of a title, of a text whose reading is kept in mind beside those of long ones, and of one that is read at all: a group of
+a hundred alerts is, and a longer text is no alert."""
+
+_KEPT, _OF_EACH = 6_000_000, 1_000
+"""Characters of the texts, of short ones and of long ones, whose readings are kept in mind, and as how many more each of them counts.
+The open incidents that an alert may repeat, 200 at most, are read one by one while others wait; a group of a hundred alerts has
+28,000 characters."""
 
 _TITLE = re.compile(
     r"\[(?:FIRING|RESOLVED)(?::\d{1,4})?\] ((?:[A-Z]+[a-z\d]+){2,}\w*)((?: [\w./:-]+)*) \(([\w./:-]+(?: [\w./:-]+)*)\)"
 )
 """The title that Alertmanager and Grafana make: the names of what fired, then in brackets what else all of it shares."""
 
+_REDACTED = re.compile(r"\[redacted: [\w -]{1,40}\]")
+_REDACTED_VALUE = re.compile(rf"(\\*\")(\s*:\s*){_REDACTED.pattern}")
 _GENERIC = words("service svc")
-_SAME_WORDS = 0.7
+_GENERIC_END = re.compile(r"(?<=[a-z\d])(?:Service|Svc)$")
+_OF_SERVICE = re.compile(r"[-_][^-_.:]*\d\S*|[.:]\S+")
+"""What a host or a pod has after the name of its service: `-db1`, `-0`, `:8080`, `.example.com`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Told:
         user's own that differs, and by the most particular one that both name, or by the service that one states and the
         other's labels; and where nothing tells them apart."""
         if service and its_service:
-            return same_name(service, its_service)
+            return same_service(service, its_service)
         if self.places and other.places and self.places != other.places:
             return False
         shared = self.labels.keys() & other.labels.keys()
@@ -63,30 +73,52 @@ class Told:
             return False
         for label in SUBJECTS:
             if label in shared:
-                return same_name(self.labels[label], other.labels[label])
+                mine, theirs = self.labels[label].split(), other.labels[label].split()
+                few, many = sorted((mine, theirs), key=len)
+                return all(any(_same_subject(one, its) for its in many) for one in few)
         for stated, labels in ((service, other.labels), (its_service, self.labels)):
             named = [labels[label] for label in SUBJECTS if label in labels]
             if stated and named:
-                return any(same_name(stated, name) for name in named)
+                return any(_is_of_service(name, stated) for label in named for name in (label, *label.split()))
         return True
 
     def repeats(self, other: Told) -> bool:
-        """Whether it says what the other says, once their meaning is the same: in most of its words (a model reads the first
-        thousand characters only, and alerts share long beginnings), in every label, since a label is a word, and of the same rule."""
-        if self.places != other.places or (self.rule and other.rule and self.rule != other.rule):
+        """Whether it says what the other says and no more, once their meaning is the same (a model reads the first thousand
+        characters only, and alerts share long beginnings): of the same rule, with the same labels in the same places, and in the same
+        words, but for what is new each time (`repeats.gist`). Somebody's own words have to come in the same order, too."""
+        if self.rule != other.rule or self.places != other.places or self.labels != other.labels:
             return False
-        if any(self.labels[label] != other.labels[label] for label in self.labels.keys() & other.labels.keys()):
-            return False
-        mine, theirs = set(terms(self.text)), set(terms(other.text))
-        return len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
+        measured, in_order = bool(self.rule or self.labels), self.rule is None
+        return _print((self.text, measured, in_order)) == _print((other.text, measured, in_order))
 
 
-def same_name(one: str, other: str) -> bool:
-    """Whether one says what the other says, or more of it: `cart`, `cart-service` and `Cart`."""
-    mine, theirs = (frozenset(terms(name)) - _GENERIC for name in (one, other))
-    if not mine or not theirs:
-        return one.casefold() == other.casefold()
-    return mine <= theirs or theirs <= mine
+def same_service(one: str, other: str) -> bool:
+    """Whether two names are one service's, however it is written: `cart`, `cart-service` and `Cart`."""
+    return _plain_service(one) == _plain_service(other)
+
+
+def _plain_service(name: str) -> str:
+    parts = re.split(r"[\W_]+", _GENERIC_END.sub("", name.strip()).casefold())
+    return "-".join(part for part in parts if part and part not in _GENERIC) or name.casefold()
+
+
+def _same_subject(one: str, other: str) -> bool:
+    """Whether the values of one label are the same thing: `db-1`, `db-1.example.com` and `db-1:9100`."""
+    short, long = sorted((one, other), key=len)
+    return same_service(short, long) or (long.startswith(short) and long[len(short)] in ".:")
+
+
+def _is_of_service(name: str, service: str) -> bool:
+    """Whether a label's value is the service or something of it: `cart` has `cart-db1`, and `cart-redis` is another one."""
+    plain = _plain_service(service)
+    return same_service(name, service) or (name.startswith(plain) and bool(_OF_SERVICE.fullmatch(name[len(plain) :])))
+
+
+def unmarked(text: str) -> str:
+    """The text without the marks of what was redacted, which any two texts with a secret share. What JSON is stays that."""
+    if "[redacted: " not in text:
+        return text
+    return _REDACTED.sub("", _REDACTED_VALUE.sub(r"\1\2\1\1", text))
 
 
 def essence(text: str) -> str:
@@ -112,16 +144,29 @@ def _read(text: str) -> Told:
     if not found or not reader.is_alert:
         return as_it_is
     if reader.decoded:  # what JSON hides is neither stored nor redacted yet
-        found = redact(storable(found))
+        found = unmarked(redact(storable(found)))
     return Told(found, reader.rule(), MappingProxyType(reader.labels()), frozenset(reader.places))
 
 
-_told = lru_cache(maxsize=1_000)(_read)
-_told_long = lru_cache(maxsize=50)(_read)
+def _size(text: str) -> int:
+    return len(text) + _OF_EACH
+
+
+def _print_of(asked: tuple[str, bool, bool]) -> bytes:
+    found: Sequence[str] = gist(*asked[:2])
+    return blake2b("\n".join(found if asked[2] else sorted(set(found))).encode(errors="replace")).digest()
+
+
+_told = Kept(_read, _size, _KEPT)
+_told_long = Kept(_read, _size, _KEPT)
+_print = Kept(_print_of, lambda asked: _size(asked[0]), _KEPT)
+"""What a text's gist is compared by: of a text, of whether figures are none of it, and of whether its order counts."""
 
 
 def told(text: str) -> Told:
-    """What a text says."""
+    """What a text says, without the marks of what was redacted."""
+    bare = unmarked(text)
+    text = bare if bare.strip() else text
     if len(text) <= _LONGEST_KEPT:
         return _told(text)
     return _told_long(text) if len(text) <= LONGEST else Told(text)

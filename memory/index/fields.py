@@ -10,7 +10,7 @@ import numpy as np
 from ..incident import Incident
 from ..ports import Vectors
 from ..text import chunks
-from .alerts import essence
+from .alerts import essence, unmarked
 from .tokens import terms
 
 TITLE_WEIGHT = 3.0
@@ -30,14 +30,14 @@ def term_frequencies(incident: Incident) -> Counter[str]:
         label = incident.failure_type.value.replace("-", " ")
         fields = (*fields, resolution.root_cause, *(step.text for step in resolution.steps), label)
     for text in fields:
-        found.update(terms(text or ""))
+        found.update(terms(unmarked(text or "")))
     return found
 
 
 def weighted_texts(incident: Incident) -> dict[str, float]:
     """The texts by which an incident is compared letter by letter, each with its weight."""
     title, description = parts(incident)
-    rest = " ".join(filter(None, (description, incident.service, incident.root_cause)))
+    rest = " ".join(filter(None, (description, incident.service, unmarked(incident.root_cause or ""))))
     return {title: TITLE_WEIGHT, rest: 1.0} if title else {rest: 1.0}
 
 
@@ -71,7 +71,7 @@ def embedded_texts(incident: Incident) -> list[str]:
     text = whole(incident)
     found = [text, heading(incident), *chunks(text)]
     if resolution is not None and resolution.root_cause:
-        found.append(f"{resolution.root_cause}\n" + "\n".join(step.text for step in resolution.steps))
+        found.append(unmarked(f"{resolution.root_cause}\n" + "\n".join(step.text for step in resolution.steps)))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..incident import Incident
+from .alerts import unmarked
 from .background import telling_at_large
 from .fields import heading, weighted_texts, whole
 from .runs import Runs, runs
@@ -50,7 +51,7 @@ class Reading:
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """The terms of its text and of its root cause."""
-        return frozenset([*self.terms, *terms((self.incident.root_cause or "")[:_LONGEST_CAUSE])])
+        return frozenset([*self.terms, *terms(unmarked(self.incident.root_cause or "")[:_LONGEST_CAUSE])])
 
     @cached_property
     def telling(self) -> Mapping[str, float]:

@@ -54,6 +54,10 @@ class Form:
         """Whether a field is of the envelope."""
         return _is_below(path, self.drops)
 
+    def speaks(self, path: str) -> bool:
+        """Whether a field says something: not of the envelope."""
+        return path in self.says or path in self.labels or path in self.rule
+
     def is_free(self, path: str) -> bool:
         """Whether a field is read as any text, and no word of it is somebody's own for that."""
         return _is_below(path, self.free)
@@ -220,6 +224,10 @@ MESSAGES = (
         "checkmk", {"host": "", "event": r"[A-Z]{2,8} (?:->|→) [A-Z]{2,8}$", "datetime": r".*\d"}, rule="service", labels="host=host",
         says="summary details", drops="event address datetime servicemetrics hostmetrics metrics omdsite hosttags relativetime",
         words=_NAGIOS_TITLE,
+    ),
+    _text(
+        "zabbix", {"originalproblemid": r"\d+$", "problemname": ""}, rule="problemname", labels="host=host", says="operationaldata",
+        drops="severity originalproblemid", words="problem",
     ),
     _text(
         "cloudwatch", {"alarmarn": "arn:aws", "statechange": r"[A-Z_]+ -> [A-Z_]+"}, rule="name", says="description reasonforstatechange",
