@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -25,17 +27,20 @@ def memory(open_memory: Open, words: Callable[[], Embedder]) -> IncidentMemory:
     return open_memory(words())
 
 
-def test_another_trouble_of_one_service_is_not_taken_for_the_last_one(memory: IncidentMemory, incident: Make) -> None:
+def test_another_trouble_of_one_service_is_not_taken_for_the_last_one(
+    open_memory: Open, real_embedder: Embedder, incident: Make
+) -> None:
     """That both name the service says where, and not what. To say which it is never counts against the right one."""
-    past = incident(title="Redis OOM", description="", service="redis", status=Status.RESOLVED)
+    memory = open_memory(real_embedder)
+    past = incident(title="Kafka broker down", description="", service="kafka", status=Status.RESOLVED)
+    past = replace(past, created_at=past.updated_at - timedelta(days=30))
     memory.import_batch([past], embed=True)
 
     def p(service: str | None) -> float:
-        asked = incident("b2", title="Redis failover", description="", service=service)
+        asked = incident("b2", title="Kafka consumer lag", description="", service=service)
         return memory.find(asked.text, 5, about=asked).matches[0].probability
 
-    assert p("redis") > p(None) > p("checkout")
-    assert p(None) < COUNTS_FROM
+    assert COUNTS_FROM > p("kafka") > p(None) > p("checkout")
 
 
 def test_the_first_sentence_of_a_long_text_finds_the_heading(memory: IncidentMemory, incident: Make) -> None:
