@@ -332,11 +332,12 @@ class IncidentMemory:
         return self.store.counts(embedder.identity if embedder else None)
 
     def warm_up(self) -> None:
-        """Load the index, and the SQL parser that judges commands, now rather than in the first call."""
+        """Load the index, what finds secrets, and the SQL parser that judges commands, now rather than in the first call."""
         self._use_embedder()
         self.recall.sync()
         if self.recall.not_embedded:  # the index knows; the store would have to read every vector to tell
             self.embedder.catch_up()
+        redact("")
         risk_of("psql -c 'SELECT 1'")
 
     def tidy(self) -> None:

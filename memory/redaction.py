@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 from .incident import Incident, Step
 from .text import Reading, readings
@@ -167,7 +168,9 @@ class _Pattern:
 _Patterns = tuple[_Pattern, ...]
 
 
+@cache
 def _compiled(patterns: tuple[tuple[str, str, str], ...], flags: re.RegexFlag) -> _Patterns:
+    # With the first text: all of them take 20 ms, which a server does not have before it answers.
     return tuple(
         _Pattern(
             f"[redacted: {kind}]",
@@ -179,10 +182,6 @@ def _compiled(patterns: tuple[tuple[str, str, str], ...], flags: re.RegexFlag) -
         for kind, hints, look in patterns
     )
 
-
-_SHAPE_PATTERNS = _compiled(_SHAPES, re.DOTALL)
-_QUOTED_PATTERNS = _compiled(_IN_QUOTES, re.IGNORECASE)
-_UNQUOTED_PATTERNS = _compiled(_UNQUOTED, re.IGNORECASE)
 
 _PLACEHOLDER = re.compile(
     r"[\"']?(?:<[^>]*>|\$\{?(?-i:[A-Z_][A-Z0-9_]*)\}?|\$\([^)]*\)?|\*+|x{3,}|\.{3}|\[redacted.*|\{\{.*|null|none|true|false|expired|invalid|"
@@ -203,14 +202,16 @@ _ROUNDS = 4
 
 def redact(text: str) -> str:
     """The text with every secret that we can recognise replaced by `[redacted: kind]`."""
+    shapes = _compiled(_SHAPES, re.DOTALL)
+    in_quotes, unquoted = _compiled(_IN_QUOTES, re.IGNORECASE), _compiled(_UNQUOTED, re.IGNORECASE)
     found = readings(text)
     for _ in range(_ROUNDS):
         before = found
         # What its shape or its label alone tells is seen best where all escapes are read; what quotes hold, in the first
         # reading in which these are quotes: there `\"` is a part of the value.
-        found = _in_every_reading(found, _SHAPE_PATTERNS, deepest_first=True)
-        found = _in_every_reading(found, _QUOTED_PATTERNS, deepest_first=False)
-        found = _in_every_reading(found, _UNQUOTED_PATTERNS, deepest_first=True)
+        found = _in_every_reading(found, shapes, deepest_first=True)
+        found = _in_every_reading(found, in_quotes, deepest_first=False)
+        found = _in_every_reading(found, unquoted, deepest_first=True)
         if found is before:
             break
     return found[0].text
@@ -250,7 +251,7 @@ _Span = tuple[int, int, int, str, int]
 
 def _spans(text: str, patterns: _Patterns) -> Iterator[_Span]:
     lower = _lower(text)
-    if patterns is _SHAPE_PATTERNS and "-----begin" in lower:
+    if patterns is _compiled(_SHAPES, re.DOTALL) and "-----begin" in lower:
         yield from _private_keys(text)
     for order, pattern in enumerate(patterns):
         if not any(hint in lower for hint in pattern.hints):
