@@ -241,8 +241,7 @@ class IncidentStore(Outbox, Protocol):
         ...
 
     def find_open_by_text(self, normalised: str, service: str | None) -> str | None:
-        """The id of the newest open incident with the same normalised text, unless both name a service and it is
-        another one."""
+        """The id of the newest open incident with the same normalised text; of that service, where one is given."""
         ...
 
     def remember_prediction(self, prediction: Prediction) -> None:

@@ -351,7 +351,7 @@ class Recall:
 
     def nearest_open(self, vector: Vectors, service: str | None, least: float) -> list[str]:
         """The open incidents, _NEAREST at most, whose whole text comes as near to the vector as that cosine, the nearest first. An
-        incident of another service (where both name one) is another incident, however alike the words are."""
+        incident of another service, or of none where one is given, is another incident, however alike the words are."""
         with self.lock:
             self.sync()
             slots = self._documents.open_at(service)

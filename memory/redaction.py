@@ -37,7 +37,7 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
     ),
     ("Stripe key", "k_live_ k_test_", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),
     ("Google key", "aiza ya29.", r"\bAIza[A-Za-z0-9_-]{35}\b|\bya29\.[A-Za-z0-9_-]{20,}"),
-    ("API key", "sk- sk_", r"\b(?:gsk|hsk|sk-ant|sk-proj|sk)[-_][A-Za-z0-9_-]{20,}"),
+    ("API key", "sk- sk_", r"\b(?:gsk|hsk|sk-ant|sk-proj|sk)[-_](?=(?:[a-z_-]{0,80}[A-Z0-9]){3})[A-Za-z0-9_-]{20,}"),
     ("PyPI or npm token", "pypi- npm_", r"\bpypi-[A-Za-z0-9_-]{40,}|\bnpm_[A-Za-z0-9]{36}\b"),
     ("Vault token", "hvs. hvb. hvr.", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
     ("DigitalOcean token", "_v1_", r"\bdo[opr]_v1_[a-f0-9]{60,}"),
@@ -123,7 +123,7 @@ _UNQUOTED: tuple[tuple[str, str, str], ...] = (
     (
         "password",
         "://",
-        r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}+:)(?P<secret>(?:[^\s\"'<>@]{1,256}+|@(?=[^\s\"'<>@]{0,256}+@))"
+        r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}+:)(?!\d{2,5}/)(?P<secret>(?:[^\s\"'<>@]{1,256}+|@(?=[^\s\"'<>@]{0,256}+@))"
         r"(?:@[^\s\"'<>@]{0,256}+(?=@))*+)(?=@)",
     ),
     ("token", "://", r"(?P<keep>\bhttps?://)(?P<secret>[A-Za-z0-9_-]{16,}+)(?=@)"),

@@ -88,6 +88,16 @@ def test_the_same_words_about_another_service_are_another_incident(memory: Incid
     assert second.id != first.id
 
 
+def test_a_service_that_is_told_later_is_not_lost(open_memory: Open, real_embedder: Embedder) -> None:
+    """An open incident that names none is not taken for it, whether the words are the same or nearly so."""
+    memory = open_memory(real_embedder)
+    memory.open_incident("DB connection pool at 95%", ALERT)
+    for percent in (95, 97):
+        stored, _ = memory.open_incident(f"DB connection pool at {percent}%", ALERT, "auth")
+        assert stored.service == "auth"
+    assert memory.open_incident("DB connection pool at 95%", ALERT) == (stored, True)
+
+
 # Resolving
 
 

@@ -72,6 +72,9 @@ def test_a_secret_is_replaced(text: str, secret: str) -> None:
         "https://status.example.com/incidents/42",
         "the key expired; api_key: expired",
         "kubectl get secret tls-cert -n shop",
+        "sk-service-payments-prod-eu-central returns 503",
+        "gsk-gateway-service-production-eu-west-1 is down",
+        "docker pull https://registry:5000/team/app@sha256:0a1b",
     ],
 )
 def test_prose_and_placeholders_are_left_alone(text: str) -> None:

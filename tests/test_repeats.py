@@ -52,6 +52,9 @@ KAFKA = [f"kafka-{number}" for number in range(40)]
         ("Error rate not above 5 % on cart", "Error rate above 5 % on cart"),
         ("Failover of db-1 to db-2", "Failover of db-2 to db-1"),
         (crash("kafka-0"), crash("kafka-0") + "\nBroker 3 was OOMKilled"),
+        ("Backup of 2026-01-03 is corrupt", "Backup of 2026-01-05 is corrupt"),
+        ("Order 1700000001 fails to ship", "Order 1700000002 fails to ship"),
+        ("The 02:00 backup failed", "The 14:00 backup failed"), ("500s on checkout", "503s on checkout"), ("C++ build red", "C build red"),
     ],
 )  # fmt: skip
 def test_a_host_a_number_a_letter_or_a_word_more_makes_it_another_incident(one: str, other: str) -> None:

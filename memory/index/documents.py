@@ -130,10 +130,10 @@ class Documents:
         return chosen
 
     def open_at(self, service: str | None) -> npt.NDArray[np.intp]:
-        """The slots of open incidents of that service or none; of all, where it is None."""
+        """The slots of open incidents of that service; of all, where it is None."""
         chosen = self._live.view & self._open.view
         if service:
-            chosen &= (self._service.view == self._number(service)) | (self._service.view == -1)
+            chosen &= self._service.view == self._number(service)
         return np.flatnonzero(chosen)
 
     def nearness(self, at: datetime) -> npt.NDArray[np.float32]:

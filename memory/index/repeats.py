@@ -16,18 +16,27 @@ _MONTH = (
     r"|nov(?:ember)?|dec(?:ember)?)\.?"
 )
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[ap]m)?(?: ?(?:utc|gmt|cest|cet|z|[+-]\d\d:?\d\d))?(?: 20\d\d)?"
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}(?:\.\d+)?|\d+(?:[.,]\d+)?)"
+_BEFORE, _BEHIND = r"(?<![\w.,:/#-])", r"(?![\w/-]|[.:]\w)"
+_MEASURED = (
+    rf"(?![45]\d\ds)[-+~]?{_NUMBER}(?: ?(?:%|percent|ms|msec|milliseconds?|secs?|seconds?|sekunden?|mins?|minutes?|minuten?|hrs?|hours?|stunden?"
+    rf"|days?|tagen?|weeks?|[kmgt]i?b|bytes?|[kmgt]i?b/s)| [sh]|[smhdkgt]|[kmgt]i)"
+)
+_STAMP = rf"20\d\d[-./]\d\d[-./]\d\d[t ]{_CLOCK}|{_MONTH} \d{{1,2}},? 20\d\d,?(?: at)? {_CLOCK}|(?:since|seit) {_CLOCK}"
+_NOISE_OF_PEOPLE = re.compile(rf"{_BEFORE}(?:{_STAMP}|{_MEASURED}){_BEHIND}")
+"""Time stamps to the minute, since when it is so, percentages, durations and sizes, of a text in lower case. A date, an hour or an id
+may be what a person tells two incidents apart by: the backup of a day, an order."""
+
 _NOISE = re.compile(
-    rf"(?<![\w.:/#-])(?:"
+    rf"{_BEFORE}(?:"
     rf"20\d\d[-./]\d\d[-./]\d\d(?:[t ]{_CLOCK})?|\d{{1,2}}[./]\d{{1,2}}[./]20\d\d|{_CLOCK}|1[6-9]\d{{8}}(?:\d{{3}}){{0,3}}"
     rf"|(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? )?"
     rf"(?:{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH})(?:,? 20\d\d)?"
-    rf"|[-+~]?{_NUMBER}(?: ?(?:%|percent|ms|msec|milliseconds?|secs?|seconds?|sekunden?|mins?|minutes?|minuten?|hrs?|hours?|stunden?"
-    rf"|days?|tagen?|weeks?|[kmgt]i?b|bytes?|[kmgt]i?b/s|rps|qps|/s)| [sh]|[smhdkgt]|[kmgt]i)"
+    rf"|{_MEASURED}|[-+~]?{_NUMBER} ?(?:rps|qps|/s)"
     rf"|(?:trace|span|request|correlation|event|message|transaction)[ _-]?id[\"']?[:= ]{{1,3}}[\"']?(?=[\w-]*\d)[\w-]{{6,64}}"
-    rf")(?![\w/-]|[.:]\w)"
+    rf"){_BEHIND}"
 )
-"""Times, durations, percentages, sizes, rates, and the ids of a single request, of a text in lower case."""
+"""Of what a machine wrote, also times, dates, rates, and the ids of a single request."""
 
 _QUERY = re.compile(r"(https?://[^\s?#]{1,300})[?#]\S*")
 _QUERIED = re.compile(rf"\b[a-z]\d?=[-+]?{_NUMBER}(?:e[+-]?\d+)?(?![\w.-])")
@@ -46,19 +55,23 @@ _BEFORE_FIGURES = words(
 
 
 def gist(text: str, measured: bool) -> tuple[str, ...]:
-    """The words, names and numbers by which a text is known again, in their order. Times, durations, percentages, sizes and the hash
-    of a pod's name are none of them.
+    """The words, names and numbers by which a text is known again, in their order. Time stamps, durations, percentages, sizes and the
+    hash of a pod's name are none of them, nor in an alert dates, hours and rates.
 
     Args:
         measured: whether a machine writes figures into the text, so that a number that names nothing is one of these.
     """
     text = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-    text = _NOISE.sub(" | ", _QUERIED.sub(" | ", _QUERY.sub(r"\1", text)) if measured else text)
+    text = (
+        _NOISE.sub(" | ", _QUERIED.sub(" | ", _QUERY.sub(r"\1", text)))
+        if measured
+        else _NOISE_OF_PEOPLE.sub(" | ", text)
+    )
     found: list[str] = []
     for line in text.splitlines():
         before = ""
         for token in _TOKEN.findall(line):
-            bare = OF_REPLICA.sub("", token.strip(".:!?'-+~_"))
+            bare = OF_REPLICA.sub("", token.strip(".:!?'~_"))
             if token in ("<", ">") or (not bare.isascii() and not any(map(str.isalnum, bare))):
                 found.append(token)  # more than, less than; a red or a green mark
                 before = ""

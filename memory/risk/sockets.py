@@ -33,8 +33,18 @@ def _netcat(call: Call, judge: Judge) -> Risk:
     words: list[str] = []
     risks: list[Risk] = []
     args = list(call.args)
+    if (
+        call.stdin is None
+        and call.program != "telnet"
+        and any(re.fullmatch(r"-[46nvw\d]*z[46nvw\d]*", arg) for arg in args)
+    ):
+        asked = [arg for arg in args if arg.startswith("-") and not _QUIET.fullmatch(arg) and not _TIMED.fullmatch(arg)]
+        return worst(READ, *(judge.opaque() for _ in asked))  # whether the port is open: nothing is sent
+    local = "-U" in args
     while args:
         arg = args.pop(0)
+        if arg == "-U":
+            continue
         if not arg.startswith("-"):
             words.append(arg)
         elif _TIMED.fullmatch(arg) and args and re.fullmatch(r"\d+(?:\.\d+)?|<[^>]*>|PLACEHOLDER", args[0]):
@@ -43,7 +53,7 @@ def _netcat(call: Call, judge: Judge) -> Risk:
             risks += [judge.opaque(), by_words(call.args)]
             risks += map(judge.script, option_values(call.args, *_RUNNING))
             break
-    port = words[1] if len(words) == 2 else ""
+    port = words[1] if len(words) == 2 and not local else "socket" if local and len(words) == 1 else ""
     return worst(*risks, _sent(call.stdin, port, judge))
 
 

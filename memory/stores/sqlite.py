@@ -220,7 +220,7 @@ class SqliteStore(OutboxTable, PredictionTable):
     def find_open_by_text(self, normalised: str, service: str | None) -> str | None:
         row = self._database.one(
             "SELECT id FROM incident WHERE text_key = ?1 AND status = 'open'"
-            " AND (service = ?2 OR service IS NULL OR ?2 IS NULL) ORDER BY seq DESC LIMIT 1",
+            " AND (service = ?2 OR ?2 IS NULL) ORDER BY seq DESC LIMIT 1",
             _text_key(normalised),
             service,
         )
