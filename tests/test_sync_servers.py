@@ -130,6 +130,7 @@ async def insert(one: Machine, incident: Make) -> None:
         one.store.insert(incident(name), None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 async def test_each_incident_is_pushed_once_wherever_another_server_comes_between(
     machine: Any, incident: Make, bank: Bank, known: bool

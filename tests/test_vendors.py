@@ -106,6 +106,7 @@ def test_an_alert_repeats_itself_and_no_other(form: str) -> None:
     assert not told(text_of(form, replace(AGAIN, service="auth"))).repeats(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", BY_RULE)
 def test_of_open_alerts_each_repeat_is_known_and_no_other_swallowed(
     open_memory: Callable[..., IncidentMemory], real_embedder: Embedder, form: str
@@ -120,6 +121,7 @@ def test_of_open_alerts_each_repeat_is_known_and_no_other_swallowed(
         assert (kept.id, repeated) == (first.id, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", BY_RULE)
 def test_the_same_alert_again_says_which_rule_fired_and_not_why(
     open_memory: Callable[..., IncidentMemory], real_embedder: Embedder, form: str

@@ -156,6 +156,7 @@ def test_every_fault_of_the_table_is_met_here() -> None:
     assert {case.fault.name for case in CASES.values()} == {f.name for f in TABLE} - {"left alone", "not checked"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 async def test_a_fault_ends_in_one_line_that_says_what_to_do(
     name: str, groq: Any, writer_on: Any, draft: Any, reply_to: Any, key: str
