@@ -70,9 +70,12 @@ STATE = re.compile(
     r"|average|high|medium|moderate|low|ok|alarm|alert|alerting|problem|no ?data|page|ticket|p\d|sev-?\d|\d"
     r"|(?:ok|alarm|insufficient.data) -> (?:ok|alarm|insufficient.data)"
 )
+MONTHS = (
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?"
+    r"|dec(?:ember)?"
+)
 _TIME_WORD = re.compile(
-    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
-    r"|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+    rf"{MONTHS}|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
     r"|t|z|utc|gmt|cest|cet|[ap]m|at|on|ago|h|m|s|min|seconds?|minutes?|hours?"
 )
 _MONITOR = (

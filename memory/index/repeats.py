@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .alert_fields import CHANGING, OF_REPLICA, STATE, words
+from .alert_fields import CHANGING, MONTHS, OF_REPLICA, STATE, words
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\.?"
-)
+_MONTH = rf"(?:{MONTHS})\.?"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[ap]m)?(?: ?(?:utc|gmt|cest|cet|z|[+-]\d\d:?\d\d))?(?: 20\d\d)?"
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}(?:\.\d+)?|\d+(?:[.,]\d+)?)"
 _BEFORE, _BEHIND = r"(?<![\w.,:/#-])", r"(?![\w/-]|[.:]\w)"

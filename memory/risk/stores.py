@@ -87,9 +87,7 @@ def _sql_client(dialect: str, *script: str, values: str, reads: str = "", words_
 
 
 # -q starts with a query and stays; -i reads files, -o writes one, -z changes the password, -v fills in what stands in $(…).
-_SQLCMD_VALUED = frozenset(
-    "-S -U -P -d -Q -q -i -o -v -z -Z -h -s -w -y -Y -t -l -H -a -c -A -K -M -m -r -b".split()
-) - {"-M", "-b"}
+_SQLCMD_VALUED = frozenset("-S -U -P -d -Q -q -i -o -v -z -Z -h -s -w -y -Y -t -l -H -a -c -A -K -m -r".split())
 
 
 def _sqlcmd(call: Call, judge: Judge) -> Risk:

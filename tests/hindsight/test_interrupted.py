@@ -59,6 +59,15 @@ class Counted:
             self.acted.set()
 
 
+def struck(machine: Machine, proxy: Proxy, kind: Callable[..., bool], number: int, act: Callable[[Any], None]) -> Any:
+    """The process of a sync to which that was done when it made the request of that number among those of its kind."""
+    running: list[Any] = []
+    proxy.rule = rule = Counted(kind, number, lambda: act(running[0]))
+    running.append(machine.start("sync", "--json"))
+    assert rule.acted.wait(DEADLINE)
+    return running[0]
+
+
 def finished(here: Machine, there: Machine, records: Any, shared: Bank) -> None:
     """Everything is everywhere, once."""
     told = here.sync()
@@ -77,15 +86,7 @@ def test_a_sync_that_is_killed_while_it_pushes_is_finished_by_the_next(
     here, there = machine("here", proxy.url), machine("there", none_server.url)
     here.import_(history(SIZE))
     records = here.export()
-    running: list[Any] = []
-
-    def kill() -> None:
-        running[0].kill()
-
-    proxy.rule = rule = Counted(is_retain, 3, kill)
-    running.append(here.start("sync", "--json"))
-    assert rule.acted.wait(DEADLINE)
-    running[0].wait(DEADLINE)
+    struck(here, proxy, is_retain, 3, lambda running: running.kill()).wait(DEADLINE)
     proxy.spoil(None)
     assert here.pending() > 0
     here.let_leases_run_out()
@@ -101,20 +102,13 @@ def test_a_sync_that_is_suspended_while_it_pushes_is_taken_over_and_does_no_harm
     here, there = machine("here", proxy.url), machine("there", none_server.url)
     here.import_(history(SIZE))
     records = here.export()
-    running: list[Any] = []
-
-    def suspend() -> None:
-        running[0].send_signal(signal.SIGSTOP)
-
-    proxy.rule = rule = Counted(is_retain, 2, suspend)
-    running.append(here.start("sync", "--json"))
-    assert rule.acted.wait(DEADLINE)
+    suspended = struck(here, proxy, is_retain, 2, lambda running: running.send_signal(signal.SIGSTOP))
     proxy.spoil(None)
     here.let_leases_run_out()
     assert here.sync()["pending"] == 0
-    running[0].send_signal(signal.SIGCONT)
-    _, told = running[0].communicate(timeout=DEADLINE)
-    assert running[0].returncode in (0, 1, 2), "its request may have timed out meanwhile"
+    suspended.send_signal(signal.SIGCONT)
+    _, told = suspended.communicate(timeout=DEADLINE)
+    assert suspended.returncode in (0, 1, 2), "its request may have timed out meanwhile"
     assert b"Traceback" not in told
     sent = pushed_ids(proxy)
     twice = {one for one, times in sent.items() if times > 1}
@@ -132,15 +126,7 @@ def test_a_sync_that_is_killed_while_it_pulls_is_finished_by_the_next(
     here.import_(history(SIZE))
     here.sync()
     records = here.export()
-    running: list[Any] = []
-
-    def kill() -> None:
-        running[0].kill()
-
-    proxy.rule = rule = Counted(is_page, 2, kill)
-    running.append(there.start("sync", "--json"))
-    assert rule.acted.wait(DEADLINE)
-    running[0].wait(DEADLINE)
+    struck(there, proxy, is_page, 2, lambda running: running.kill()).wait(DEADLINE)
     proxy.spoil(None)
     part = there.export()
     assert part.items() <= records.items(), "what is there by then is right"
